@@ -1,0 +1,232 @@
+"""The one place where outside ids become dense indices and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from shortlist.errors import BundleError, DataError, UnknownIdError
+
+Int64Array = NDArray[np.int64]
+
+# An integer vocabulary whose ids span at most this many times their number is looked up in a table.
+DENSE_SPAN = 8
+
+
+class Vocabulary:
+    """Outside ids (strings or integers) and their dense indices; index 0 is the unknown.
+
+    Ids are ordered by descending count, so the ids seen at least `n` times are a prefix, and the hot
+    rows of an embedding table lie together.
+
+    Args:
+        ids: distinct, non-null ids of dtype String or Int64; `ids[i]` gets index `i + 1`.
+        counts: `[len(ids) + 1]` int64, how often each index was seen when fitted; `counts[0]` is 0.
+
+    Raises:
+        DataError: the ids are neither strings nor integers, repeat, or hold a null.
+    """
+
+    def __init__(self, ids: pl.Series, counts: Int64Array | None = None) -> None:
+        self.ids = normalise_ids(ids).rename("id")
+        if self.ids.null_count() or self.ids.n_unique() != len(self.ids):
+            raise DataError("the ids of a vocabulary must be distinct and not null", remedy="use Vocabulary.fit")
+        self.counts: Int64Array = np.zeros(len(ids) + 1, np.int64) if counts is None else counts
+        if len(self.counts) != len(self.ids) + 1:
+            raise DataError(f"{len(self.counts)} counts for {len(self.ids)} ids", remedy="one more count than ids")
+        self._table: tuple[int, Int64Array] | None = None
+
+    def __len__(self) -> int:
+        """Number of indices, the unknown counted: the number of rows of an embedding table."""
+        return len(self.ids) + 1
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({len(self.ids):,} {'integers' if self.holds_integers else 'strings'})"
+
+    @property
+    def holds_integers(self) -> bool:
+        """Whether the ids are integers rather than strings."""
+        return self.ids.dtype == pl.Int64
+
+    @classmethod
+    def fit(cls, series: pl.Series, *, extra: pl.Series | None = None) -> Vocabulary:
+        """Collect the distinct ids of a column.
+
+        Args:
+            series: ids of an integer, String, Categorical or Enum dtype; nulls are skipped.
+            extra: ids to know although they may not occur, such as the rows of an item table; those
+                that do not occur come last, in their own order, with a count of 0.
+
+        Returns:
+            A vocabulary ordered by descending count, equal counts by ascending id.
+        """
+        ids, counts = _count(series)
+        table = pl.DataFrame({"id": ids, "count": counts}).sort("count", "id", descending=[True, False])
+        if extra is not None:
+            known = normalise_ids(extra).drop_nulls().unique(maintain_order=True).rename("id")
+            if len(ids) and known.dtype != table["id"].dtype:
+                raise DataError(
+                    f"ids are {table['id'].dtype} in one table and {known.dtype} in the other",
+                    where=f"column {series.name!r}",
+                    remedy="cast both columns to the same type",
+                )
+            table = table if len(ids) else table.with_columns(pl.col("id").cast(known.dtype))
+            unseen = known.to_frame().join(table, on="id", how="anti", maintain_order="left")
+            table = pl.concat([table, unseen.with_columns(count=pl.lit(0, pl.Int64))])
+        with_unknown = np.concatenate([np.zeros(1, np.int64), table["count"].to_numpy()])
+        return cls(table["id"], with_unknown)
+
+    def encode(self, ids: pl.Series | Sequence[Any] | NDArray[Any]) -> Int64Array:
+        """Turn ids into indices.
+
+        Args:
+            ids: any number of ids; numbers written as strings (and the reverse) are understood.
+
+        Returns:
+            `[len(ids)]` int64 indices; 0 where the id is null or unknown.
+        """
+        series = ids if isinstance(ids, pl.Series) else pl.Series(values=ids)
+        if isinstance(series.dtype, (pl.Categorical, pl.Enum)):
+            return self._encode_categorical(series)
+        series = self._coerce(series)
+        return self._encode_integers(series) if self.holds_integers else self._encode_strings(series)
+
+    def index_of(self, id_: str | int) -> int:
+        """The index of one id.
+
+        Raises:
+            UnknownIdError: the vocabulary does not hold it.
+        """
+        index = int(self.encode([id_])[0])
+        if index == 0:
+            kind = "integers" if self.holds_integers else "strings"
+            raise UnknownIdError(
+                f"id {id_!r} is not among the {len(self.ids):,} known",
+                remedy=f"check its spelling and type: the vocabulary holds {kind}",
+            )
+        return index
+
+    def decode(self, indices: NDArray[np.integer[Any]] | Sequence[int]) -> pl.Series:
+        """Turn indices into ids.
+
+        Args:
+            indices: any number of indices in `0..len(self) - 1`.
+
+        Returns:
+            A Series of ids, null for index 0.
+        """
+        rows = np.asarray(indices, dtype=np.int64)
+        if len(rows) and (rows.min() < 0 or rows.max() >= len(self)):
+            raise UnknownIdError(f"an index outside 0..{len(self) - 1}", remedy="decode with the vocabulary that encoded")
+        return self.ids.gather(pl.Series(rows - 1).set(pl.Series(rows == 0), None))
+
+    def num_seen(self, min_count: int = 1) -> int:
+        """How many ids were seen at least `min_count` times; their indices are `1..num_seen`."""
+        return int(np.searchsorted(-self.counts[1:], -min_count, side="right"))
+
+    def extend(self, series: pl.Series) -> Vocabulary:
+        """A vocabulary that also knows the ids of a column; present indices stay.
+
+        Args:
+            series: ids; the new ones get the next indices, in order of appearance, with a count of 0.
+        """
+        coerced = self._coerce(series).drop_nulls()
+        new = coerced.filter(pl.Series(self.encode(coerced) == 0)).unique(maintain_order=True)
+        ids = pl.concat([self.ids, new.rename("id")])
+        return Vocabulary(ids, np.concatenate([self.counts, np.zeros(len(new), np.int64)]))
+
+    def save(self, path: str | Path) -> None:
+        """Write an Arrow file with the columns `id` and `count`."""
+        pl.DataFrame({"id": self.ids, "count": self.counts[1:]}).write_ipc(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Vocabulary:
+        """Read what `save` wrote.
+
+        Raises:
+            BundleError: the file is not such an Arrow file.
+        """
+        try:
+            table = pl.read_ipc(path, memory_map=False)
+            return cls(table["id"], np.concatenate([np.zeros(1, np.int64), table["count"].to_numpy()]))
+        except (pl.exceptions.PolarsError, DataError, OSError) as error:
+            raise BundleError(
+                f"not a vocabulary: {error}", where=str(path), remedy="restore the file or save it again"
+            ) from error
+
+    def _coerce(self, series: pl.Series) -> pl.Series:
+        wanted = pl.Int64 if self.holds_integers else pl.String
+        if series.dtype == pl.Null or len(series) == 0:
+            return pl.Series(series.name, [None] * len(series), dtype=wanted)
+        return series if series.dtype == wanted else series.cast(wanted, strict=False)
+
+    def _encode_strings(self, series: pl.Series) -> Int64Array:
+        # A cast to Enum is Polars' fastest string lookup: one hash a row, no join output to gather.
+        codes = series.cast(pl.Enum(self.ids), strict=False).to_physical()
+        return (codes.cast(pl.Int64) + 1).fill_null(0).to_numpy()
+
+    def _encode_categorical(self, series: pl.Series) -> Int64Array:
+        codes = series.to_physical()
+        distinct = codes.drop_nulls().unique()
+        if len(distinct) == 0:
+            return np.zeros(len(series), np.int64)
+        table = np.zeros(int(distinct.max()) + 2, np.int64)  # type: ignore[arg-type]  # the last row is null's
+        names = distinct.cast(pl.UInt32).cast(series.dtype).cast(pl.String)
+        table[distinct.to_numpy()] = self.encode(names)
+        return table[codes.cast(pl.Int64).fill_null(len(table) - 1).to_numpy()]
+
+    def _encode_integers(self, series: pl.Series) -> Int64Array:
+        if len(self.ids) == 0:
+            return np.zeros(len(series), np.int64)
+        lowest, highest = int(self.ids.min()), int(self.ids.max())  # type: ignore[arg-type]
+        if highest - lowest <= DENSE_SPAN * len(self.ids) + 1024:
+            return self._encode_by_table(series, lowest, highest)
+        lookup = pl.DataFrame({"id": self.ids, "index": np.arange(1, len(self), dtype=np.int64)})
+        joined = series.rename("id").to_frame().join(lookup, on="id", how="left", maintain_order="left")
+        return joined["index"].fill_null(0).to_numpy()
+
+    def _encode_by_table(self, series: pl.Series, lowest: int, highest: int) -> Int64Array:
+        if self._table is None:
+            table = np.zeros(highest - lowest + 2, np.int64)  # the last row is everything outside
+            table[self.ids.to_numpy() - lowest] = np.arange(1, len(self))
+            self._table = (lowest, table)
+        offset, table = self._table
+        inside = series.is_between(lowest, highest).fill_null(False).to_numpy()
+        rows = np.where(inside, series.fill_null(lowest).to_numpy() - offset, len(table) - 1)
+        return table[rows]
+
+
+def normalise_ids(series: pl.Series) -> pl.Series:
+    """Bring a column of ids to String or Int64.
+
+    Raises:
+        DataError: the column holds neither strings nor integers.
+    """
+    if series.dtype == pl.String or series.dtype == pl.Int64:
+        return series
+    if series.dtype.is_integer():
+        return series.cast(pl.Int64)
+    if isinstance(series.dtype, (pl.Categorical, pl.Enum)) or series.dtype == pl.Null:
+        return series.cast(pl.String)
+    raise DataError(
+        f"ids must be strings or integers, got {series.dtype}",
+        where=f"column {series.name!r}",
+        remedy="cast the column to String or Int64",
+    )
+
+
+def _count(series: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Distinct ids and their counts, in any order."""
+    if isinstance(series.dtype, (pl.Categorical, pl.Enum)):
+        codes = series.to_physical().drop_nulls()
+        counts = np.bincount(codes.to_numpy()) if len(codes) else np.zeros(0, np.int64)
+        present = np.flatnonzero(counts)
+        names = pl.Series(present, dtype=pl.UInt32).cast(series.dtype).cast(pl.String)
+        return names, pl.Series(counts[present], dtype=pl.Int64)
+    table = normalise_ids(series).drop_nulls().value_counts(name="count")
+    return table.to_series(0), table["count"].cast(pl.Int64)

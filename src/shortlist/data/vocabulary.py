@@ -35,10 +35,14 @@ class Vocabulary:
     def __init__(self, ids: pl.Series, counts: Int64Array | None = None) -> None:
         self.ids = normalise_ids(ids).rename("id")
         if self.ids.null_count() or self.ids.n_unique() != len(self.ids):
-            raise DataError("the ids of a vocabulary must be distinct and not null", remedy="use Vocabulary.fit")
+            raise DataError(
+                "the ids of a vocabulary must be distinct and not null", remedy="use Vocabulary.fit"
+            )
         self.counts: Int64Array = np.zeros(len(ids) + 1, np.int64) if counts is None else counts
         if len(self.counts) != len(self.ids) + 1:
-            raise DataError(f"{len(self.counts)} counts for {len(self.ids)} ids", remedy="one more count than ids")
+            raise DataError(
+                f"{len(self.counts)} counts for {len(self.ids)} ids", remedy="one more count than ids"
+            )
         self._table: tuple[int, Int64Array] | None = None
 
     def __len__(self) -> int:
@@ -122,7 +126,9 @@ class Vocabulary:
         """
         rows = np.asarray(indices, dtype=np.int64)
         if len(rows) and (rows.min() < 0 or rows.max() >= len(self)):
-            raise UnknownIdError(f"an index outside 0..{len(self) - 1}", remedy="decode with the vocabulary that encoded")
+            raise UnknownIdError(
+                f"an index outside 0..{len(self) - 1}", remedy="decode with the vocabulary that encoded"
+            )
         return self.ids.gather(pl.Series(rows - 1).set(pl.Series(rows == 0), None))
 
     def num_seen(self, min_count: int = 1) -> int:

@@ -1,0 +1,77 @@
+"""Who asks: a batch of users, what each did before, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from shortlist.data.ragged import Ragged
+from shortlist.errors import ShapeError
+
+
+@dataclass(frozen=True, eq=False)
+class Requests:
+    """A batch of questions "what next for this user?", in index space.
+
+    Args:
+        users: `[batch]` int64 user indices; 0 is an unknown user.
+        history: `[batch]` rows of item indices, oldest first, all strictly before the row's time.
+        history_times: int64 seconds, aligned with `history`; 0 where unknown.
+        times: `[batch]` int64 seconds, the moment of each request; 0 where unknown.
+        context: encoded context columns of each request, `[batch, ...]`; usually none.
+
+    Raises:
+        ShapeError: the parts have different numbers of rows or values.
+    """
+
+    users: Tensor
+    history: Ragged
+    history_times: Ragged
+    times: Tensor
+    context: dict[str, Tensor | Ragged] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        rows = len(self.users)
+        parts: dict[str, Tensor | Ragged] = {"history": self.history, "history_times": self.history_times}
+        parts["times"] = self.times
+        for name, part in {**parts, **self.context}.items():
+            if len(part) != rows:
+                raise ShapeError(f"{name} has {len(part)} rows for {rows} users", remedy="one row a request")
+        if len(self.history.values) != len(self.history_times.values):
+            raise ShapeError(
+                f"{len(self.history.values)} history items, {len(self.history_times.values)} history times",
+                remedy="give one time for each item, 0 where it is unknown",
+            )
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def take(self, rows: Tensor) -> Requests:
+        """Some of the requests, in the order given; a row may come twice.
+
+        Args:
+            rows: `[n]` int64 row numbers.
+        """
+        context = {
+            name: part.take(rows) if isinstance(part, Ragged) else part[rows]
+            for name, part in self.context.items()
+        }
+        return Requests(
+            self.users[rows],
+            self.history.take(rows),
+            self.history_times.take(rows),
+            self.times[rows],
+            context,
+        )
+
+    @classmethod
+    def from_history(cls, history: Ragged) -> Requests:
+        """Requests of unknown users of whom only a history is known.
+
+        Args:
+            history: rows of item indices, oldest first.
+        """
+        zeros = torch.zeros(len(history), dtype=torch.int64)
+        return cls(zeros, history, Ragged(torch.zeros_like(history.values), history.offsets), zeros)

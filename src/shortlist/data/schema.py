@@ -1,0 +1,118 @@
+"""What the columns of the tables mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import polars as pl
+
+from shortlist.errors import ConfigError, SchemaError, did_you_mean
+
+
+@dataclass(frozen=True)
+class EventType:
+    """What one type of event (a view, a like, a purchase, a dislike) counts as.
+
+    Args:
+        weight: how much a label of this type counts in the loss and in popularity; not negative.
+        label: whether models learn to predict such events.
+        history: whether such events are part of a user's history.
+        negative: whether the event says that the user did *not* want the item; then it is a negative
+            label for rankers and no positive for retrievers.
+
+    Raises:
+        ConfigError: the weight is negative or not finite.
+    """
+
+    weight: float = 1.0
+    label: bool = True
+    history: bool = True
+    negative: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < float("inf"):
+            raise ConfigError(
+                f"an event's weight must be a number from 0 up, got {self.weight}", remedy="use 1.0"
+            )
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Names the columns of the interactions that every part needs.
+
+    Args:
+        user_id: column of user ids.
+        item_id: column of item ids.
+        timestamp: column of times, or None where the order of events is unknown.
+        label: numeric column such as a rating, or None.
+        event: column with the type of each event, or None where all are alike.
+        events: what each type counts as; a type that is not named is refused.
+
+    Raises:
+        ConfigError: one column is named for two purposes, or `events` is given without `event`.
+    """
+
+    user_id: str = "user_id"
+    item_id: str = "item_id"
+    timestamp: str | None = None
+    label: str | None = None
+    event: str | None = None
+    events: Mapping[str, EventType] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = self.columns
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(
+                    f"column {name!r} is named for two purposes", remedy="name each column once"
+                )
+        if self.events and self.event is None:
+            raise ConfigError(
+                "the schema gives weights to event types but no column of them", remedy='set event="…"'
+            )
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that the interactions must have."""
+        named = (self.user_id, self.item_id, self.timestamp, self.label, self.event)
+        return [name for name in named if name is not None]
+
+    def check(self, interactions: pl.DataFrame, *, where: str = "the interactions") -> None:
+        """Refuse a table that lacks a column of the schema.
+
+        Args:
+            interactions: the table.
+            where: how to call it in the error.
+
+        Raises:
+            SchemaError: a column is missing.
+        """
+        for name in self.columns:
+            if name not in interactions.columns:
+                raise SchemaError(
+                    f"column {name!r} is missing",
+                    where=where,
+                    remedy=did_you_mean(name, interactions.columns),
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """A form that JSON can hold."""
+        return {**asdict(self), "events": {name: asdict(kind) for name, kind in self.events.items()}}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Schema:
+        """The reverse of `to_dict`.
+
+        Raises:
+            ConfigError: a key is unknown.
+        """
+        known = [each.name for each in fields(cls)]
+        for name in saved:
+            if name not in known:
+                raise ConfigError(
+                    f"unknown key {name!r}", where="the schema", remedy=did_you_mean(name, known)
+                )
+        events = {name: EventType(**kind) for name, kind in saved.get("events", {}).items()}
+        return cls(**{**saved, "events": events})

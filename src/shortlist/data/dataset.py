@@ -205,12 +205,21 @@ class Dataset:
             torch.from_numpy(items[np.argsort(people, kind="stable")]), torch.from_numpy(counts)
         )
 
-    def requests(self, rows: Int64Array | Tensor, *, length: int | None = None) -> Requests:
+    @cached_property
+    def context(self) -> pl.DataFrame | None:
+        """The columns of the interactions that the schema does not name, or None without any."""
+        extra = [name for name in self.interactions.columns if name not in self.schema.columns]
+        return self.interactions.select(extra) if extra else None
+
+    def requests(
+        self, rows: Int64Array | Tensor, *, length: int | None = None, context: bool = True
+    ) -> Requests:
         """The questions that some events answer: who asked, when, and what they had done before.
 
         Args:
             rows: `[n]` row numbers of events.
             length: longest history; None for all of it.
+            context: whether the requests carry the context columns.
 
         Returns:
             Requests whose histories end strictly before each event. Where times are unknown, a history is
@@ -224,7 +233,8 @@ class Dataset:
             positions = self.timeline.positions[index + (len(self.timeline.positions) - len(self))]
             items, when = self.timeline.before_position(people, positions, length)
         times = torch.zeros_like(people) if self.times is None else torch.from_numpy(self.times)[index]
-        return Requests(self._known(people), items, when, times)
+        extra = self.context[index.numpy()] if context and self.context is not None else None
+        return Requests(self._known(people), items, when, times, extra)
 
     def requests_of(self, people: Tensor, *, length: int | None = None, at: int | None = None) -> Requests:
         """Requests of some people after all that is known of them.

@@ -15,7 +15,7 @@ from shortlist.data.features import Category, Feature, History, Id, Timestamp
 from shortlist.data.fitting import fit_encoding
 from shortlist.data.ragged import Ragged, gather_windows
 from shortlist.data.requests import Requests
-from shortlist.errors import ConfigError, SchemaError, did_you_mean
+from shortlist.errors import ConfigError, SchemaError, ShapeError, did_you_mean
 
 Batch = dict[str, Tensor | Ragged]
 Side = Literal["user", "item", "context", "time", "history"]
@@ -44,6 +44,7 @@ class FeatureSpace:
     ) -> None:
         self.query, self.candidate = tuple(query), tuple(candidate)
         self.schema = dataset.schema
+        self.num_users, self.num_items = len(dataset.user_vocabulary), len(dataset.item_vocabulary)
         self.encodings = dict(encodings)
         self.sides = {**_sides(dataset, query, _query_side), **_sides(dataset, candidate, _item_side)}
         self.user_columns: Batch = {}
@@ -81,40 +82,28 @@ class FeatureSpace:
         """The longest history that a feature reads; 0 where none reads one."""
         return max((each.length for each in self.query if isinstance(each, History)), default=0)
 
-    def requests(self, dataset: Dataset, rows: Tensor, *, length: int | None = None) -> Requests:
-        """The requests that some events answer, with their encoded context.
+    def encode_context(self, requests: Requests) -> Batch:
+        """Encode the context columns of some requests; a missing column is a missing value.
 
         Args:
-            dataset: the events.
-            rows: `[n]` int64 row numbers.
-            length: longest history; None for all of it.
+            requests: who asks.
         """
-        plain = dataset.requests(rows, length=length)
-        context = self.encode_context(dataset.interactions[rows.numpy()])
-        return Requests(plain.users, plain.history, plain.history_times, plain.times, context)
+        frame = pl.DataFrame() if requests.context is None else requests.context
+        missing = pl.Series([None] * len(requests))
+        return {
+            feature.name: self.encodings[feature.name].encode(  # type: ignore[union-attr]
+                frame[feature.column] if feature.column in frame.columns else missing.alias(feature.column)
+            )
+            for feature in self.query
+            if self.sides[feature.name] == "context"
+        }
 
-    def encode_context(self, frame: pl.DataFrame) -> Batch:
-        """Encode the context columns of some events or requests; a missing column is a missing value.
-
-        Args:
-            frame: one row a request.
-        """
-        encoded: Batch = {}
-        for feature in self.query:
-            if self.sides[feature.name] == "context":
-                column = (
-                    frame[feature.column]
-                    if feature.column in frame.columns
-                    else pl.Series(feature.column, [None] * len(frame))
-                )
-                encoded[feature.name] = self.encodings[feature.name].encode(column)  # type: ignore[union-attr]
-        return encoded
-
-    def query_batch(self, requests: Requests) -> Batch:
+    def query_batch(self, requests: Requests, *, context: Batch | None = None) -> Batch:
         """What a query tower reads.
 
         Args:
             requests: who asks, with the histories and the context.
+            context: the requests' context columns where they are encoded already.
 
         Returns:
             One entry a query feature, `[batch, …]`.
@@ -136,9 +125,9 @@ class FeatureSpace:
                     assert isinstance(feature, History)
                     batch[name] = self._history(feature, requests)
                 case "context":
-                    batch[name] = (
-                        requests.context[name] if name in requests.context else self._missing(name, requests)
-                    )
+                    if context is None:
+                        context = self.encode_context(requests)
+                    batch[name] = context[name]
                 case "item":
                     raise ConfigError(
                         f"feature {name!r} describes items", remedy="give it to the candidate tower"
@@ -164,9 +153,6 @@ class FeatureSpace:
         assert isinstance(column, Tensor)
         return Ragged(column[recent.values], recent.offsets)
 
-    def _missing(self, name: str, requests: Requests) -> Tensor | Ragged:
-        return self.encode_context(pl.DataFrame({" ": [0] * len(requests)}))[name]
-
     def _encode_table(self, dataset: Dataset, feature: Feature) -> None:
         side, encoding = self.sides[feature.name], self.encodings[feature.name]
         if side in ("context", "time"):
@@ -188,6 +174,31 @@ def take(column: Tensor | Ragged, rows: Tensor) -> Tensor | Ragged:
         rows: `[m]` int64.
     """
     return column.take(rows) if isinstance(column, Ragged) else column[rows]
+
+
+def dense(batch: Mapping[str, Tensor | Ragged], name: str) -> Tensor:
+    """An entry of a batch that is a plain tensor.
+
+    Args:
+        batch: the batch.
+        name: of the entry.
+
+    Raises:
+        ShapeError: the batch lacks it, or its rows have different lengths.
+    """
+    entry = batch.get(name)
+    if not isinstance(entry, Tensor):
+        raise ShapeError(f"the batch has no tensor {name!r}", remedy=did_you_mean(name, batch))
+    return entry
+
+
+def is_query_feature(dataset: Dataset, feature: Feature) -> bool:
+    """Whether a request can have a feature: it describes the user, the moment or the history."""
+    try:
+        _query_side(dataset, feature)
+    except SchemaError:
+        return False
+    return True
 
 
 def _sides(dataset: Dataset, features: Iterable[Feature], side: object) -> dict[str, Side]:

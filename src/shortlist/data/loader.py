@@ -9,7 +9,6 @@ from torch import Tensor
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_space import Batch, FeatureSpace, take
-from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, DataError
 
 
@@ -55,7 +54,7 @@ class BatchLoader:
             )
         self.weights = torch.from_numpy(dataset.weights)
         self.labels = None if dataset.labels is None else torch.from_numpy(dataset.labels)
-        self.context = space.encode_context(dataset.interactions)
+        self.context = space.encode_context(dataset.requests(torch.arange(len(dataset)), length=0))
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -82,10 +81,9 @@ class BatchLoader:
             rows: `[batch]` int64 event rows.
         """
         items = self.items[rows]
-        plain = self.dataset.requests(rows, length=self.space.history_length)
+        requests = self.dataset.requests(rows, length=self.space.history_length, context=False)
         context = {name: take(column, rows) for name, column in self.context.items()}
-        requests = Requests(plain.users, plain.history, plain.history_times, plain.times, context)
-        batch = {**self.space.query_batch(requests), **self.space.candidate_batch(items)}
+        batch = {**self.space.query_batch(requests, context=context), **self.space.candidate_batch(items)}
         batch.update(user_index=requests.users, item_index=items, weight=self.weights[rows])
         if self.labels is not None:
             batch["label"] = self.labels[rows]

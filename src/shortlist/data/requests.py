@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import polars as pl
 import torch
 from torch import Tensor
 
@@ -20,7 +21,8 @@ class Requests:
         history: `[batch]` rows of item indices, oldest first, all strictly before the row's time.
         history_times: int64 seconds, aligned with `history`; 0 where unknown.
         times: `[batch]` int64 seconds, the moment of each request; 0 where unknown.
-        context: encoded context columns of each request, `[batch, ...]`; usually none.
+        context: further columns of each request, such as the device, one row a request; None where there are
+            none.
 
     Raises:
         ShapeError: the parts have different numbers of rows or values.
@@ -30,14 +32,18 @@ class Requests:
     history: Ragged
     history_times: Ragged
     times: Tensor
-    context: dict[str, Tensor | Ragged] = field(default_factory=dict)
+    context: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.users)
-        parts: dict[str, Tensor | Ragged] = {"history": self.history, "history_times": self.history_times}
-        parts["times"] = self.times
-        for name, part in {**parts, **self.context}.items():
-            if len(part) != rows:
+        parts: dict[str, Tensor | Ragged | pl.DataFrame | None] = {
+            "history": self.history,
+            "history_times": self.history_times,
+            "times": self.times,
+            "context": self.context,
+        }
+        for name, part in parts.items():
+            if part is not None and len(part) != rows:
                 raise ShapeError(f"{name} has {len(part)} rows for {rows} users", remedy="one row a request")
         if len(self.history.values) != len(self.history_times.values):
             raise ShapeError(
@@ -54,10 +60,7 @@ class Requests:
         Args:
             rows: `[n]` int64 row numbers.
         """
-        context = {
-            name: part.take(rows) if isinstance(part, Ragged) else part[rows]
-            for name, part in self.context.items()
-        }
+        context = None if self.context is None else self.context[rows.numpy()]
         return Requests(
             self.users[rows],
             self.history.take(rows),

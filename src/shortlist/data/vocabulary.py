@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from shortlist.data.lookup import Lookup, categories, category_counts, category_positions, is_sparse
 from shortlist.errors import BundleError, DataError, UnknownIdError
 
 Int64Array = NDArray[np.int64]
-
-# An integer vocabulary whose ids span at most this many times their number is looked up in a table.
-DENSE_SPAN = 8
 
 
 class Vocabulary:
@@ -43,7 +42,7 @@ class Vocabulary:
             raise DataError(
                 f"{len(self.counts)} counts for {len(self.ids)} ids", remedy="one more count than ids"
             )
-        self._table: tuple[int, Int64Array] | None = None
+        self._lookup = Lookup(self.ids)
 
     def __len__(self) -> int:
         """Number of indices, the unknown counted: the number of rows of an embedding table."""
@@ -92,13 +91,15 @@ class Vocabulary:
             ids: any number of ids; numbers written as strings (and the reverse) are understood.
 
         Returns:
-            `[len(ids)]` int64 indices; 0 where the id is null or unknown.
+            `[len(ids)]` int64 indices, writable; 0 where the id is null or unknown.
+
+        Raises:
+            DataError: the ids are of mixed types, or neither strings nor numbers.
         """
-        series = ids if isinstance(ids, pl.Series) else pl.Series(values=ids)
-        if isinstance(series.dtype, (pl.Categorical, pl.Enum)):
+        series = ids if isinstance(ids, pl.Series) else _as_series(ids)
+        if is_categorical(series):
             return self._encode_categorical(series)
-        series = self._coerce(series)
-        return self._encode_integers(series) if self.holds_integers else self._encode_strings(series)
+        return self._lookup.find(self._coerce(series))
 
     def index_of(self, id_: str | int) -> int:
         """The index of one id.
@@ -140,9 +141,20 @@ class Vocabulary:
 
         Args:
             series: ids; the new ones get the next indices, in order of appearance, with a count of 0.
+
+        Raises:
+            DataError: an id is not of the vocabulary's type.
         """
-        coerced = self._coerce(series).drop_nulls()
-        new = coerced.filter(pl.Series(self.encode(coerced) == 0)).unique(maintain_order=True)
+        distinct = series.drop_nulls().unique(maintain_order=True)
+        coerced = self._coerce(distinct)
+        if coerced.null_count():
+            kind = "integers" if self.holds_integers else "strings"
+            raise DataError(
+                f"id {distinct.filter(coerced.is_null())[0]!r} cannot join a vocabulary of {kind}",
+                where=f"column {series.name!r}",
+                remedy="give ids of one type",
+            )
+        new = coerced.filter(pl.Series(self._lookup.find(coerced) == 0)).unique(maintain_order=True)
         ids = pl.concat([self.ids, new.rename("id")])
         return Vocabulary(ids, np.concatenate([self.counts, np.zeros(len(new), np.int64)]))
 
@@ -158,7 +170,7 @@ class Vocabulary:
             BundleError: the file is not such an Arrow file.
         """
         try:
-            table = pl.read_ipc(path, memory_map=False)
+            table = pl.read_ipc(io.BytesIO(Path(path).read_bytes()))  # a mapped file could not be replaced
             return cls(table["id"], np.concatenate([np.zeros(1, np.int64), table["count"].to_numpy()]))
         except (pl.exceptions.PolarsError, DataError, OSError) as error:
             raise BundleError(
@@ -166,58 +178,53 @@ class Vocabulary:
             ) from error
 
     def _coerce(self, series: pl.Series) -> pl.Series:
+        """Bring ids to the vocabulary's own type; null where that cannot be."""
         wanted = pl.Int64 if self.holds_integers else pl.String
         if series.dtype == pl.Null or len(series) == 0:
             return pl.Series(series.name, [None] * len(series), dtype=wanted)
-        return series if series.dtype == wanted else series.cast(wanted, strict=False)
-
-    def _encode_strings(self, series: pl.Series) -> Int64Array:
-        # A cast to Enum is Polars' fastest string lookup: one hash a row, no join output to gather.
-        codes = series.cast(pl.Enum(self.ids), strict=False).to_physical()
-        return (codes.cast(pl.Int64) + 1).fill_null(0).to_numpy()
+        if series.dtype == wanted:
+            return series
+        if series.dtype.is_float() or series.dtype.is_decimal():
+            series = series.set(~(series.round(0) == series).fill_null(False), None).cast(
+                pl.Int64, strict=False
+            )
+        elif not (series.dtype.is_integer() or series.dtype == pl.String or is_categorical(series)):
+            normalise_ids(series)  # raises, naming the type
+        return series.cast(wanted, strict=False)
 
     def _encode_categorical(self, series: pl.Series) -> Int64Array:
-        codes = series.to_physical()
-        distinct = codes.drop_nulls().unique()
-        if len(distinct) == 0:
-            return np.zeros(len(series), np.int64)
-        table = np.zeros(int(distinct.max()) + 2, np.int64)  # type: ignore[arg-type]  # the last row is null's
-        names = distinct.cast(pl.UInt32).cast(series.dtype).cast(pl.String)
-        table[distinct.to_numpy()] = self.encode(names)
-        return table[codes.cast(pl.Int64).fill_null(len(table) - 1).to_numpy()]
+        codes, names = categories(series)
+        if is_sparse(codes, len(series)):
+            return self._lookup.find(self._coerce(series.cast(pl.String)))
+        return category_positions(series, codes, self.encode(names))
 
-    def _encode_integers(self, series: pl.Series) -> Int64Array:
-        if len(self.ids) == 0:
-            return np.zeros(len(series), np.int64)
-        lowest, highest = int(self.ids.min()), int(self.ids.max())  # type: ignore[arg-type]
-        if highest - lowest <= DENSE_SPAN * len(self.ids) + 1024:
-            return self._encode_by_table(series, lowest, highest)
-        lookup = pl.DataFrame({"id": self.ids, "index": np.arange(1, len(self), dtype=np.int64)})
-        joined = series.rename("id").to_frame().join(lookup, on="id", how="left", maintain_order="left")
-        return joined["index"].fill_null(0).to_numpy()
 
-    def _encode_by_table(self, series: pl.Series, lowest: int, highest: int) -> Int64Array:
-        if self._table is None:
-            table = np.zeros(highest - lowest + 2, np.int64)  # the last row is everything outside
-            table[self.ids.to_numpy() - lowest] = np.arange(1, len(self))
-            self._table = (lowest, table)
-        offset, table = self._table
-        inside = series.is_between(lowest, highest).fill_null(False).to_numpy()
-        rows = np.where(inside, series.fill_null(lowest).to_numpy() - offset, len(table) - 1)
-        return table[rows]
+def is_categorical(series: pl.Series) -> bool:
+    """Whether a column holds codes of categories."""
+    return isinstance(series.dtype, (pl.Categorical, pl.Enum))
 
 
 def normalise_ids(series: pl.Series) -> pl.Series:
     """Bring a column of ids to String or Int64.
 
+    Args:
+        series: of an integer, String, Categorical, Enum or Null dtype.
+
     Raises:
-        DataError: the column holds neither strings nor integers.
+        DataError: the column holds neither strings nor integers, or integers beyond 64 bits with sign.
     """
     if series.dtype == pl.String or series.dtype == pl.Int64:
         return series
     if series.dtype.is_integer():
-        return series.cast(pl.Int64)
-    if isinstance(series.dtype, (pl.Categorical, pl.Enum)) or series.dtype == pl.Null:
+        narrow = series.cast(pl.Int64, strict=False)
+        if narrow.null_count() > series.null_count():
+            raise DataError(
+                f"ids must lie within 64 bits with sign, got {series.max()!r}",
+                where=f"column {series.name!r}",
+                remedy="cast the column to String",
+            )
+        return narrow
+    if is_categorical(series) or series.dtype == pl.Null:
         return series.cast(pl.String)
     raise DataError(
         f"ids must be strings or integers, got {series.dtype}",
@@ -226,13 +233,22 @@ def normalise_ids(series: pl.Series) -> pl.Series:
     )
 
 
+def _as_series(ids: Sequence[Any] | NDArray[Any]) -> pl.Series:
+    try:
+        return pl.Series(values=ids)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
+        kinds = sorted({type(each).__name__ for each in ids})
+        raise DataError(
+            f"ids must be strings or integers of one type, got {', '.join(kinds)}",
+            remedy="convert them all to one type",
+        ) from error
+
+
 def _count(series: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Distinct ids and their counts, in any order."""
-    if isinstance(series.dtype, (pl.Categorical, pl.Enum)):
-        codes = series.to_physical().drop_nulls()
-        counts = np.bincount(codes.to_numpy()) if len(codes) else np.zeros(0, np.int64)
-        present = np.flatnonzero(counts)
-        names = pl.Series(present, dtype=pl.UInt32).cast(series.dtype).cast(pl.String)
-        return names, pl.Series(counts[present], dtype=pl.Int64)
-    table = normalise_ids(series).drop_nulls().value_counts(name="count")
-    return table.to_series(0), table["count"].cast(pl.Int64)
+    if is_categorical(series):
+        codes, names = categories(series)
+        if not is_sparse(codes, len(series)):
+            return names, pl.Series(category_counts(series, codes))
+    table = normalise_ids(series).rename("id").drop_nulls().value_counts(name="count")
+    return table["id"], table["count"].cast(pl.Int64)

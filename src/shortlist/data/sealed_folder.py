@@ -1,0 +1,163 @@
+"""A folder that is whole or absent: written aside, sealed with checksums, renamed into place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from shortlist.errors import BundleError, ConfigError
+
+MANIFEST = "manifest.json"
+AGAIN = "restore the file or save the folder again"
+
+
+@contextmanager
+def writing(path: str | Path, *, format: str, version: int, facts: Mapping[str, Any]) -> Iterator[Path]:
+    """Write a folder so that a process killed at any moment leaves the old one or none, never half.
+
+    Args:
+        path: where the folder will be; a sealed folder of the same format that is there is replaced.
+        format: what it holds, such as `"shortlist.bundle"`.
+        version: of the format.
+        facts: further entries of the manifest.
+
+    Yields:
+        A temporary folder to write files into.
+
+    Raises:
+        ConfigError: something that is no such folder stands at `path`, or it cannot be written.
+    """
+    target = Path(path)
+    _refuse_foreign(target, format)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+    except OSError as error:
+        problem = f"{str(target)!r} cannot be written: {error.strerror}"
+        raise ConfigError(problem, remedy="choose another path") from error
+    try:
+        yield unfinished
+        _seal(unfinished, {"format": format, "version": version, **facts})
+        _move_into_place(unfinished, target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def read_manifest(path: str | Path, *, format: str, version: int) -> dict[str, Any]:
+    """Verify a sealed folder and read its manifest.
+
+    Args:
+        path: the folder.
+        format: what it must hold.
+        version: the newest version that is understood.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        BundleError: it is missing, foreign, newer or damaged; the file is named.
+    """
+    folder = Path(path)
+    file = folder / MANIFEST
+    if not file.is_file():
+        raise BundleError(
+            f"there is no {MANIFEST}", where=str(folder), remedy="give the folder that was saved"
+        )
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+        found, number, hashes = manifest["format"], int(manifest["version"]), dict(manifest["sha256"])
+        intact = manifest["seal"] == _digest_of_manifest(manifest)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise BundleError(f"{MANIFEST} cannot be read", where=str(file), remedy=AGAIN) from error
+    if found != format:
+        raise BundleError(
+            f"it holds {found!r}, not {format!r}", where=str(folder), remedy="give another folder"
+        )
+    if number > version:
+        raise BundleError(
+            f"it has version {number}, this shortlist reads up to {version}",
+            where=str(folder),
+            remedy="upgrade shortlist",
+        )
+    if not intact:
+        raise BundleError(f"{MANIFEST} was changed", where=str(file), remedy=AGAIN)
+    for name, digest in hashes.items():
+        _verify(folder / name, digest)
+    return dict(manifest)
+
+
+def _verify(file: Path, digest: str) -> None:
+    try:
+        actual = _sha256(file)
+    except OSError as error:
+        raise BundleError(
+            f"the file cannot be read: {error.strerror}", where=str(file), remedy=AGAIN
+        ) from error
+    if actual != digest:
+        raise BundleError(
+            "the file is damaged: its checksum differs",
+            where=str(file),
+            remedy=AGAIN,
+        )
+
+
+def _refuse_foreign(target: Path, format: str) -> None:
+    if not target.exists():
+        return
+    if target.is_dir() and not any(target.iterdir()):
+        return
+    try:
+        found = json.loads((target / MANIFEST).read_text(encoding="utf-8"))["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        found = None
+    if found != format:
+        raise ConfigError(
+            f"{str(target)!r} exists and was not written by shortlist as {format!r}",
+            remedy="choose another path, or remove it yourself",
+        )
+
+
+def _seal(folder: Path, facts: dict[str, Any]) -> None:
+    files = sorted(each for each in folder.rglob("*") if each.is_file())
+    manifest = {**facts, "sha256": {each.relative_to(folder).as_posix(): _sha256(each) for each in files}}
+    manifest["seal"] = _digest_of_manifest(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    for file in (*files, folder / MANIFEST):
+        _sync(file)
+    _sync(folder)
+
+
+def _move_into_place(folder: Path, target: Path) -> None:
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    if target.exists():
+        os.replace(target, old)
+    os.replace(folder, target)
+    _sync(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _digest_of_manifest(manifest: Mapping[str, Any]) -> str:
+    content = {key: value for key, value in manifest.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    # Without it, a power cut after the rename could leave a whole name over half a file.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,241 @@
+"""The whole way from a user to a dozen items: retrievers, ranker, post-rankers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from shortlist.data.candidates import Candidates
+from shortlist.data.catalogue import Catalogue
+from shortlist.data.dataset import Dataset
+from shortlist.data.ragged import Ragged
+from shortlist.data.recommendations import Recommendations
+from shortlist.data.requests import Requests
+from shortlist.errors import ConfigError
+from shortlist.funnel.explain import Explanation, explain_trace, reasons
+from shortlist.funnel.rank import Scored
+from shortlist.funnel.retrieve import Retriever, retrieve
+from shortlist.models.recommender import fitted_data
+from shortlist.models.two_tower import TwoTower
+from shortlist.postrank import PostRanker
+
+REQUEST_BATCH = 256  # requests that go through the stages together; bounds the memory of the candidates
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What each stage of a funnel let through for a batch of requests.
+
+    Args:
+        stages: the stages' names and what came out of each, from retrieval to the final list.
+    """
+
+    stages: tuple[tuple[str, Candidates], ...]
+
+    @property
+    def final(self) -> Candidates:
+        """The final list."""
+        return self.stages[-1][1]
+
+
+class Funnel:
+    """Retrievers, a ranker and post-rankers, as one.
+
+    Args:
+        retrieve: one or several retrievers; what they find is merged.
+        rank: orders the candidates and keeps the best; None keeps the retrieval's order.
+        postrank: reorder or drop for diversity, freshness, fairness and rules, in this order.
+        size: how many items a request gets by default.
+        data: the events that histories and seen items come from; by default those that the first
+            retriever was trained on.
+        seed: of the post-rankers that explore.
+
+    Raises:
+        ConfigError: there is no retriever, two have one name, or `size` is less than 1.
+        NotFittedError: a retriever is not trained.
+    """
+
+    def __init__(
+        self,
+        *,
+        retrieve: Sequence[Retriever],
+        rank: Scored | None = None,
+        postrank: Sequence[PostRanker] = (),
+        size: int = 12,
+        data: Dataset | None = None,
+        seed: int = 0,
+    ) -> None:
+        _check(retrieve, size)
+        self.retrievers, self.rank, self.postrank = tuple(retrieve), rank, tuple(postrank)
+        self.size, self.seed = size, seed
+        trained = [each.model for each in self.retrievers if each.model.data is not None]
+        if data is None and not trained:
+            raise ConfigError(
+                "no retriever is trained and no data is given", remedy="pass data=, or a trained model"
+            )
+        self.data: Dataset = fitted_data(trained[0]) if data is None else data
+        for each in self.retrievers:
+            each.fit(self.data)
+        self.catalogue = self._catalogue()
+
+    def run(
+        self,
+        requests: Requests,
+        *,
+        size: int | None = None,
+        exclude: Ragged | None = None,
+        where: Tensor | None = None,
+    ) -> Trace:
+        """Send requests through all stages and keep what comes out of each.
+
+        Args:
+            requests: who asks.
+            size: length of the final lists; the funnel's own by default.
+            exclude: for each request, item indices that must not come back.
+            where: `[num_items + 1]` bool, which items are allowed.
+        """
+        size = self.size if size is None else size
+        with torch.inference_mode():
+            current = retrieve(self.retrievers, requests, exclude=exclude, where=where)
+            stages = [("retrieve", current)]
+            if self.rank is not None:
+                current = self.rank.rank(requests, current)
+                stages.append(("rank", current))
+            for number, stage in enumerate(self.postrank):
+                current = stage.rerank(
+                    current, size=size, catalogue=self.catalogue, requests=requests, seed=self.seed + number
+                )
+                stages.append((type(stage).__name__.lower(), current))
+            stages.append(("final", current.top(size)))
+        return Trace(tuple(stages))
+
+    def retrieve(
+        self, requests: Requests, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The final lists in index space, padded; see `Recommender.retrieve`.
+
+        Fewer than `k` items come back where the stages let fewer through.
+        """
+        lists = []
+        for rows in torch.split(torch.arange(len(requests)), REQUEST_BATCH):
+            hidden = None if exclude is None else exclude.take(rows)
+            lists.append(self.run(requests.take(rows), size=k, exclude=hidden, where=where).final)
+        width = max((int(each.lengths.max()) for each in lists if len(each)), default=0)
+        items = [each.items.to_padded(width) for each in lists]
+        scores = [
+            Ragged(each.scores, each.items.offsets).to_padded(width, value=-torch.inf) for each in lists
+        ]
+        empty = torch.zeros(0, width)
+        return torch.cat([*items, empty.long()]), torch.cat([*scores, empty])
+
+    def recommend(
+        self,
+        users: str | int | Sequence[str | int],
+        k: int | None = None,
+        *,
+        exclude_seen: bool = True,
+        where: pl.Expr | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Recommendations:
+        """What to show to some users.
+
+        Args:
+            users: one or several user ids; an unknown user is answered without a history.
+            k: how many items a user; the funnel's `size` by default.
+            exclude_seen: whether items that the user had an event with are left out.
+            where: a predicate over the columns of the item table.
+            context: values of context columns, such as `{"device": "phone"}`, the same for all the users.
+
+        Returns:
+            Recommendations with the item columns and, in `why`, the reason for each.
+        """
+        ids, requests, exclude, allowed = self._ask(users, exclude_seen, where, context)
+        final = self.run(requests, size=self._size(k), exclude=exclude, where=allowed).final
+        why = reasons(final, requests, self.retrievers, self.catalogue)
+        item_id = self.data.schema.item_id
+        return Recommendations.from_candidates(final, ids, self.catalogue, item_id=item_id, why=why)
+
+    def explain(
+        self,
+        user: str | int,
+        k: int | None = None,
+        *,
+        exclude_seen: bool = True,
+        where: pl.Expr | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Explanation:
+        """How one user's recommendations came about: the list after every stage, with scores and reasons.
+
+        Args:
+            user: a user id.
+            k: how many items; the funnel's `size` by default.
+            exclude_seen: whether items that the user had an event with are left out.
+            where: a predicate over the columns of the item table.
+            context: values of context columns.
+        """
+        ids, requests, exclude, allowed = self._ask(user, exclude_seen, where, context)
+        trace = self.run(requests, size=self._size(k), exclude=exclude, where=allowed)
+        return explain_trace(trace.stages, ids, requests, self.retrievers, self.catalogue, self.data.schema)
+
+    def save(self, path: str | Path) -> None:
+        """Write the whole funnel as one bundle; see `shortlist.funnel.bundle.save_bundle`."""
+        from shortlist.funnel.bundle import save_bundle
+
+        save_bundle(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Funnel:
+        """Read a bundle; see `shortlist.funnel.bundle.load_bundle`."""
+        from shortlist.funnel.bundle import load_bundle
+
+        return load_bundle(path)
+
+    def _ask(
+        self,
+        users: str | int | Sequence[str | int],
+        exclude_seen: bool,
+        where: pl.Expr | None,
+        context: Mapping[str, Any] | None,
+    ) -> tuple[pl.Series, Requests, Ragged | None, Tensor | None]:
+        data = self.data
+        ids = pl.Series(data.schema.user_id, [users] if isinstance(users, str | int) else list(users))
+        people = torch.from_numpy(data.people.encode(ids).copy())
+        plain = data.requests_of(people)
+        frame = (
+            pl.DataFrame({name: [value] * len(ids) for name, value in context.items()}) if context else None
+        )
+        requests = Requests(plain.users, plain.history, plain.history_times, plain.times, frame)
+        exclude = data.seen.take(people) if exclude_seen else None
+        return ids, requests, exclude, None if where is None else self.catalogue.mask(where)
+
+    def _size(self, k: int | None) -> int:
+        if k is not None and k < 1:
+            raise ConfigError(f"k must be at least 1, got {k}", remedy="ask for at least one item")
+        return self.size if k is None else k
+
+    def _catalogue(self) -> Catalogue:
+        """The items with the embeddings of the first retriever that has any."""
+        plain = self.data.catalogue
+        for each in self.retrievers:
+            if isinstance(each.model, TwoTower):
+                return Catalogue(plain.items, plain.vocabulary, vectors=each.model.item_vectors)
+        return plain
+
+
+def _check(retrievers: Sequence[Retriever], size: int) -> None:
+    if not retrievers:
+        raise ConfigError("a funnel needs a retriever", remedy="such as retrieve=[sl.retrieve.Popular()]")
+    names = [each.name for each in retrievers]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(
+                f"two retrievers are named {name!r}", remedy="give one of them another: name='…'"
+            )
+    if size < 1:
+        raise ConfigError(f"size must be at least 1, got {size}", remedy="such as 12")

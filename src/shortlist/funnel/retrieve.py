@@ -1,0 +1,143 @@
+"""The first stage: about a thousand candidates from the whole catalogue, found in several ways."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from shortlist.data.candidates import Candidates
+from shortlist.data.dataset import Dataset
+from shortlist.data.ragged import Ragged
+from shortlist.data.requests import Requests
+from shortlist.errors import ConfigError
+from shortlist.models.popularity import Popularity
+from shortlist.models.recommender import Recommender
+
+RECIPROCAL_RANK_OFFSET = 60  # Cormack et al. (SIGIR 2009)
+
+
+@dataclass
+class Nearest:
+    """The items that a trained model scores highest.
+
+    Args:
+        model: a trained `TwoTower`, `EASE`, `ALS`, `ItemKNN` or any other Recommender.
+        k: how many candidates.
+        name: what `explain` and the ranker's features call this retriever; the model's class by default.
+
+    Raises:
+        ConfigError: `k` is less than 1.
+    """
+
+    model: Recommender
+    k: int = 1000
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        _check_k(self.k, "Nearest")
+        self.name = self.name or type(self.model).__name__.lower()
+
+    def fit(self, data: Dataset) -> None:
+        """Nothing to learn: the model is trained already."""
+
+
+@dataclass
+class Popular:
+    """The items with the most events; what a user without a history gets.
+
+    Args:
+        k: how many candidates.
+        half_life: time after which an event counts half, such as `"30d"`; None counts all alike.
+        name: what `explain` and the ranker's features call this retriever.
+
+    Raises:
+        ConfigError: `k` is less than 1.
+    """
+
+    k: int = 100
+    half_life: str | None = None
+    name: str = "popular"
+    model: Recommender = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _check_k(self.k, "Popular")
+        self.model = Popularity(half_life=self.half_life)
+
+    def fit(self, data: Dataset) -> None:
+        """Count the events of the funnel's data."""
+        if self.model.data is None:
+            self.model = Popularity(half_life=self.half_life).fit(data)
+
+
+Retriever = Nearest | Popular
+
+
+def retrieve(
+    retrievers: Sequence[Retriever],
+    requests: Requests,
+    *,
+    exclude: Ragged | None = None,
+    where: Tensor | None = None,
+) -> Candidates:
+    """Ask every retriever and merge what they find.
+
+    Args:
+        retrievers: the ways to find candidates.
+        requests: who asks.
+        exclude: for each request, item indices that must not come back.
+        where: `[num_items + 1]` bool, which items are allowed.
+
+    Returns:
+        Distinct items a request with, for each retriever, a feature `score_NAME`: its score for *every*
+        merged item, whoever found it. With one retriever the candidates' score is its score; with several it
+        is the sum of reciprocal ranks (Cormack et al. 2009), and the order follows it.
+    """
+    found = [each.model.retrieve(requests, each.k, exclude=exclude, where=where) for each in retrievers]
+    if len(found) == 1:
+        merged = Candidates.from_padded(*found[0])
+    else:
+        merged = _fuse([Candidates.from_padded(*lists, source=i) for i, lists in enumerate(found)])
+    columns = {f"score_{each.name}": score_candidates(each.model, requests, merged) for each in retrievers}
+    return merged.with_scores(merged.scores, **columns)
+
+
+def score_candidates(model: Recommender, requests: Requests, candidates: Candidates) -> Tensor:
+    """A model's score of each candidate.
+
+    Args:
+        model: a trained model.
+        requests: who asks.
+        candidates: one row a request.
+
+    Returns:
+        `[total]` float32.
+    """
+    width = int(candidates.lengths.max()) if len(candidates) else 0
+    padded = candidates.items.to_padded(width)
+    scores = model.score(requests, padded)
+    return scores[candidates.row_ids(), candidates.items.positions()].float()
+
+
+def _fuse(lists: Sequence[Candidates]) -> Candidates:
+    """Union of several lists a request; the score is the sum of reciprocal ranks."""
+    batch = len(lists[0])
+    rows = torch.cat([each.row_ids() for each in lists])
+    items = torch.cat([each.items.values for each in lists])
+    sources = torch.cat([each.sources for each in lists])
+    gains = torch.cat([1 / (RECIPROCAL_RANK_OFFSET + 1 + each.items.positions()).float() for each in lists])
+    span = int(items.max()) + 1 if len(items) else 1
+    keys, owner = torch.unique(rows * span + items, return_inverse=True)
+    merged_scores = torch.zeros(len(keys)).index_add_(0, owner, gains)
+    # Each retriever finds an item once, so adding its bits is the same as joining them.
+    merged_sources = torch.zeros(len(keys), dtype=torch.int64).index_add_(0, owner, sources)
+    lengths = torch.bincount(keys // span, minlength=batch)
+    union = Candidates(Ragged.from_lengths(keys % span, lengths), merged_scores, merged_sources)
+    return union.sorted()
+
+
+def _check_k(k: int, where: str) -> None:
+    if k < 1:
+        raise ConfigError(f"k must be at least 1, got {k}", where=where, remedy="such as 100")

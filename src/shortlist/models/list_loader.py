@@ -1,0 +1,162 @@
+"""Candidate lists with labels, in batches of requests: what a ranker learns the retrievers' mistakes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from shortlist.data.candidates import Candidates
+from shortlist.data.feature_space import Batch, FeatureSpace
+from shortlist.data.ragged import Ragged
+from shortlist.data.requests import Requests
+from shortlist.errors import ConfigError, DataError, did_you_mean
+
+
+@dataclass(frozen=True, eq=False)
+class RankingLists:
+    """Requests, the candidates that were found for them, and which of these the user then wanted.
+
+    Args:
+        requests: who asked.
+        candidates: one row a request.
+        labels: `[total]` float32, aligned with the candidates; above 0 for what the user wanted.
+
+    Raises:
+        DataError: the parts do not fit together, or no candidate was wanted.
+    """
+
+    requests: Requests
+    candidates: Candidates
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        if len(self.requests) != len(self.candidates) or len(self.labels) != len(self.candidates.scores):
+            raise DataError(
+                "requests, candidates and labels do not fit together", remedy="one label a candidate"
+            )
+        if not bool((self.labels > 0).any()):
+            raise DataError(
+                "none of the candidates was wanted, so there is nothing to learn",
+                remedy="retrieve more candidates, or check the split",
+            )
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def take(self, rows: Tensor) -> RankingLists:
+        """The lists of some requests.
+
+        Args:
+            rows: `[n]` int64 request numbers.
+        """
+        offsets, lengths = self.candidates.items.offsets, self.candidates.lengths
+        positions = Ragged(torch.arange(int(offsets[-1])), offsets).take(rows).values
+        return RankingLists(
+            self.requests.take(rows), self.candidates.take(positions, lengths[rows]), self.labels[positions]
+        )
+
+
+class ListLoader:
+    """Ranking lists in batches of requests, in an order of its own every epoch.
+
+    Args:
+        lists: what to go through.
+        space: which features a batch holds.
+        scores: names of the candidates' score features.
+        batch_size: requests a batch.
+        seed: of the order.
+
+    Raises:
+        ConfigError: the batch size is less than 1, or a score is not among the candidates' features.
+    """
+
+    def __init__(
+        self,
+        lists: RankingLists,
+        space: FeatureSpace,
+        *,
+        scores: Sequence[str],
+        batch_size: int,
+        seed: int = 0,
+    ) -> None:
+        if batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, got {batch_size}", remedy="such as 64")
+        self.lists, self.space, self.scores = lists, space, tuple(scores)
+        self.batch_size, self.seed = batch_size, seed
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        return -(-len(self.lists) // self.batch_size)
+
+    def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
+        """Go through all requests once.
+
+        Args:
+            number: the epoch's number, from 0; decides the order.
+            start: first batch.
+        """
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
+        order = torch.randperm(len(self.lists), generator=generator)
+        for first in range(start * self.batch_size, len(order), self.batch_size):
+            part = self.lists.take(order[first : first + self.batch_size])
+            yield list_batch(part.requests, part.candidates, self.space, self.scores) | {"label": part.labels}
+
+
+def list_batch(
+    requests: Requests, candidates: Candidates, space: FeatureSpace, scores: Sequence[str]
+) -> Batch:
+    """The features of some requests and of all their candidates.
+
+    Args:
+        requests: who asks.
+        candidates: one row a request.
+        space: which features.
+        scores: names of the candidates' score features.
+
+    Returns:
+        The query features, one row a request; the candidate features, one row a candidate; `row`, `[total]`
+        int64, the request of each candidate; and `scores`, `[total, 3 * len(scores)]`, see `relative_scores`.
+    """
+    batch = {**space.query_batch(requests), **space.candidate_batch(candidates.items.values)}
+    batch["row"] = candidates.row_ids()
+    batch["scores"] = torch.cat(
+        [relative_scores(_score(candidates, name), candidates.items) for name in scores], dim=1
+    ) if scores else torch.zeros(len(candidates.scores), 0)  # fmt: skip
+    return batch
+
+
+def relative_scores(scores: Tensor, items: Ragged) -> Tensor:
+    """Scores in the light of the other candidates of the same request, on a scale that all models share.
+
+    Args:
+        scores: `[total]` float32.
+        items: the candidates' rows.
+
+    Returns:
+        `[total, 3]`: the score less the request's mean over its deviation; the logarithm of the rank, from 1,
+        over 5; and the reciprocal of the rank.
+    """
+    rows, lengths = items.row_ids(), items.lengths.clamp(min=1)
+    finite = torch.where(scores.isfinite(), scores, 0.0).double()
+    mean = torch.zeros(len(items), dtype=torch.float64).index_add_(0, rows, finite) / lengths
+    centred = finite - mean[rows]
+    variance = torch.zeros(len(items), dtype=torch.float64).index_add_(0, rows, centred**2) / lengths
+    standard = centred / (variance.sqrt() + 1e-9)[rows]
+    order = torch.argsort(scores, descending=True, stable=True)
+    order = order[torch.argsort(rows[order], stable=True)]
+    rank = torch.empty(len(scores), dtype=torch.float64)
+    rank[order] = (items.positions() + 1).double()
+    return torch.stack([standard, rank.log() / 5, 1 / rank], dim=1).float()
+
+
+def _score(candidates: Candidates, name: str) -> Tensor:
+    if name not in candidates.features:
+        raise ConfigError(
+            f"the candidates have no feature {name!r}",
+            where="scores of the Ranker",
+            remedy=did_you_mean(name, candidates.features),
+        )
+    return candidates.features[name]

@@ -1,0 +1,232 @@
+"""A ranker: how much a user wants an item, from the features of both and the scores of the retrievers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Unpack
+
+import torch
+from torch import Tensor, nn
+
+from shortlist.data.candidates import Candidates
+from shortlist.data.dataset import Dataset
+from shortlist.data.feature_space import Batch, dense
+from shortlist.data.features import Feature, feature_from_dict
+from shortlist.data.loader import BatchLoader
+from shortlist.data.requests import Requests
+from shortlist.errors import ConfigError, did_you_mean
+from shortlist.losses import binary_cross_entropy_with_logits, squared_error
+from shortlist.models.list_loader import ListLoader, RankingLists, list_batch
+from shortlist.models.model import Model, TrainingOptions
+from shortlist.nn.cross import Cross
+from shortlist.nn.encoders import build_encoder
+from shortlist.nn.mlp import MLP
+from shortlist.training import TrainingHistory
+from shortlist.training import fit as train
+from shortlist.training.batches import to_device
+
+Loss = Literal["softmax", "click", "rating"]
+LOSSES: tuple[Loss, ...] = ("softmax", "click", "rating")
+REQUEST_BATCH = 128  # requests scored together; bounds the memory
+
+
+class Ranker(Model):
+    """A deep and cross network over user, item, context and retrieval scores (DCN-v2, Wang et al. 2021).
+
+    Args:
+        query: features of the user, of the moment and of the history.
+        candidate: features of the item.
+        scores: names of score features of the candidates, such as `score_twotower` (`score_` and the
+            retriever's name); each is read relative to the other candidates of its request.
+        dim: width of the features' embeddings.
+        cross_layers: how many times features are crossed.
+        hidden: widths of the layers after the crosses.
+        dropout: share of the hidden units that training hides.
+        loss: `"softmax"` over the candidates of a request, `"click"` (binary cross-entropy of a label from
+            0 to 1) or `"rating"` (squared error).
+
+    Raises:
+        ConfigError: the loss is unknown, or there is no feature at all.
+    """
+
+    def __init__(
+        self,
+        query: Sequence[Feature] = (),
+        candidate: Sequence[Feature] = (),
+        *,
+        scores: Sequence[str] = (),
+        dim: int = 16,
+        cross_layers: int = 2,
+        hidden: Sequence[int] = (64,),
+        dropout: float = 0.1,
+        loss: Loss = "softmax",
+    ) -> None:
+        super().__init__()
+        if loss not in LOSSES:
+            raise ConfigError(f"loss {loss!r} is unknown", where="Ranker", remedy=did_you_mean(loss, LOSSES))
+        if not (query or candidate or scores):
+            raise ConfigError(
+                "a ranker needs at least one feature", remedy='such as candidate=[sl.Id("item_id")]'
+            )
+        self.query_features, self.candidate_features = tuple(query), tuple(candidate)
+        self.scores, self.dim, self.cross_layers = tuple(scores), dim, cross_layers
+        self.hidden, self.dropout, self.loss = tuple(hidden), dropout, loss
+
+    def config(self) -> dict[str, Any]:
+        """The arguments that make an equal ranker, in a form that JSON can hold."""
+        return {
+            "query": [feature.to_dict() for feature in self.query_features],
+            "candidate": [feature.to_dict() for feature in self.candidate_features],
+            "scores": list(self.scores),
+            "dim": self.dim,
+            "cross_layers": self.cross_layers,
+            "hidden": list(self.hidden),
+            "dropout": self.dropout,
+            "loss": self.loss,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Ranker:
+        """The reverse of `config`."""
+        sides = {side: [feature_from_dict(each) for each in config[side]] for side in ("query", "candidate")}
+        return cls(**{**config, **sides})
+
+    def features(self, data: Dataset) -> tuple[list[Feature], list[Feature]]:
+        """The features of the query and of the candidate."""
+        return list(self.query_features), list(self.candidate_features)
+
+    def build_layers(self, *, seed: int = 0) -> None:
+        """Make the encoders, the crosses and the layers after them."""
+        space = self.fitted_space()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.query_encoders = self._encoders(self.query_features)
+            self.candidate_encoders = self._encoders(self.candidate_features)
+            encoders = [*self.query_encoders, *self.candidate_encoders]
+            width = sum(each.dim for each in encoders) + 3 * len(self.scores)
+            self.crosses = nn.ModuleList(Cross(width) for _ in range(self.cross_layers))
+            self.deep = MLP(width, (*self.hidden, 1), dropout=self.dropout)
+        assert space is self.space
+
+    def fit_lists(
+        self,
+        data: Dataset,
+        lists: RankingLists,
+        *,
+        epochs: int = 10,
+        batch_size: int = 64,
+        seed: int = 0,
+        **options: Unpack[TrainingOptions],
+    ) -> TrainingHistory:
+        """Train on the candidates that retrievers found, so that the ranker learns to mend their mistakes.
+
+        Args:
+            data: the train part, for the features' encodings.
+            lists: requests, candidates and labels; the retrievers should not have seen the labels.
+            epochs: how often to go through the lists.
+            batch_size: requests a step.
+            seed: of the initial weights, the order and dropout.
+            **options: see `shortlist.training.fit`.
+
+        Returns:
+            Loss and seconds of each epoch.
+        """
+        space = self.build(data, seed=seed)
+        loader = ListLoader(lists, space, scores=self.scores, batch_size=batch_size, seed=seed)
+        return train(self, loader, epochs=epochs, seed=seed, **options)
+
+    def make_loader(self, data: Dataset, *, batch_size: int, seed: int) -> BatchLoader:
+        """Every labelled event for itself, negative ones too: for clicks and ratings."""
+        if self.loss == "softmax" or self.scores:
+            raise ConfigError(
+                "a ranker with loss='softmax' or with retrieval scores learns from lists of candidates",
+                remedy="call shortlist.rank.fit(ranker, retrievers, data), or set loss='click' or 'rating'",
+            )
+        rows = torch.from_numpy(data.is_label).nonzero().flatten()
+        return BatchLoader(data, self.fitted_space(), batch_size=batch_size, rows=rows, seed=seed)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The logit, or the predicted rating, of each candidate of a batch.
+
+        Args:
+            batch: see `list_batch`; without `row`, each request has one candidate.
+
+        Returns:
+            `[total]`.
+        """
+        asked = _encode(self.query_encoders, self.query_features, batch)
+        parts = [part[dense(batch, "row")] for part in asked] if "row" in batch else asked
+        parts += _encode(self.candidate_encoders, self.candidate_features, batch)
+        if self.scores:
+            parts.append(dense(batch, "scores"))
+        base = torch.cat(parts, dim=1)
+        crossed = base
+        for cross in self.crosses:
+            crossed = cross(base, crossed)
+        return self.deep(crossed).squeeze(1)  # type: ignore[no-any-return]
+
+    def compute_loss(self, batch: Batch) -> Tensor:
+        """The loss of a batch of lists, or of single labelled events."""
+        logits = self(batch)
+        labels = dense(batch, "label") if "label" in batch else torch.ones_like(logits)
+        if self.loss == "softmax":
+            return list_softmax(logits, labels, dense(batch, "row"))
+        losses = (squared_error if self.loss == "rating" else binary_cross_entropy_with_logits)(
+            logits, labels
+        )
+        weights = dense(batch, "weight") if "weight" in batch else torch.ones_like(logits)
+        return (losses * weights).sum() / weights.sum()
+
+    @torch.inference_mode()
+    def score_candidates(self, requests: Requests, candidates: Candidates) -> Tensor:
+        """How much each request wants each of its candidates.
+
+        Args:
+            requests: who asks.
+            candidates: one row a request, with the score features that the ranker was trained with.
+
+        Returns:
+            `[total]` float32.
+        """
+        space = self.fitted_space()
+        device = next(self.parameters()).device
+        bounds = candidates.items.offsets
+        parts = [torch.zeros(0)]
+        for rows in torch.split(torch.arange(len(requests)), REQUEST_BATCH):
+            positions = torch.arange(int(bounds[rows[0]]), int(bounds[rows[-1] + 1]))
+            part = candidates.take(positions, candidates.lengths[rows])
+            batch = list_batch(requests.take(rows), part, space, self.scores)
+            parts.append(self(to_device(batch, device)).float().cpu())
+        return torch.cat(parts)
+
+    def _encoders(self, features: Sequence[Feature]) -> nn.ModuleList:
+        space = self.fitted_space()
+        return nn.ModuleList(
+            build_encoder(feature, space.encodings[feature.name], self.dim, project=False)
+            for feature in features
+        )
+
+
+def _encode(encoders: nn.ModuleList, features: Sequence[Feature], batch: Batch) -> list[Tensor]:
+    return [encoder(batch[feature.name]) for encoder, feature in zip(encoders, features, strict=True)]
+
+
+def list_softmax(logits: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
+    """Softmax cross-entropy over the candidates of each request.
+
+    Args:
+        logits: `[total]`.
+        labels: `[total]`, from 0 up; a request without a label above 0 does not count.
+        rows: `[total]` int64, the request of each candidate, ascending.
+
+    Returns:
+        The mean over the requests that have a label.
+    """
+    batch = int(rows[-1]) + 1
+    most = torch.full((batch,), -torch.inf, device=logits.device).scatter_reduce(0, rows, logits, "amax")
+    shifted = logits - most.detach()[rows]
+    sums = torch.zeros(batch, device=logits.device).index_add(0, rows, shifted.exp())
+    log_likelihood = shifted - sums.log()[rows]
+    totals = torch.zeros(batch, device=logits.device).index_add(0, rows, labels)
+    shares = labels / totals.clamp(min=1e-12)[rows]
+    return -(shares * log_likelihood).sum() / (totals > 0).sum().clamp(min=1)

@@ -1,0 +1,100 @@
+"""What every model that recommends has in common: an answer in outside ids."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from shortlist.data.candidates import Candidates
+from shortlist.data.dataset import Dataset
+from shortlist.data.ragged import Ragged
+from shortlist.data.recommendations import Recommendations
+from shortlist.data.requests import Requests
+from shortlist.errors import ConfigError, NotFittedError
+
+
+class Recommender(ABC):
+    """A model that ranks the catalogue for a request.
+
+    A subclass writes `fit`, which sets `data`, and the two methods in index space, `retrieve` and `score`.
+    """
+
+    data: Dataset | None = None
+
+    @abstractmethod
+    def retrieve(
+        self, requests: Requests, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The best items of the whole catalogue.
+
+        Args:
+            requests: who asks.
+            k: how many items at most.
+            exclude: for each request, item indices that must not come back.
+            where: `[num_items + 1]` bool, which items are allowed; None allows all.
+
+        Returns:
+            Item indices `[batch, width]` int64, best first, equal scores by lower index, 0 where fewer than
+            `k` items are allowed; and scores `[batch, width]` float32, `-inf` there.
+        """
+
+    @abstractmethod
+    def score(self, requests: Requests, items: Tensor) -> Tensor:
+        """The scores of given items.
+
+        Args:
+            requests: who asks.
+            items: `[batch, n]` int64 item indices.
+
+        Returns:
+            `[batch, n]` float32; higher is better.
+        """
+
+    def recommend(
+        self,
+        users: str | int | Sequence[str | int],
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        where: pl.Expr | None = None,
+    ) -> Recommendations:
+        """What to show to some users next.
+
+        Args:
+            users: one or several user ids; an unknown user is answered without a history.
+            k: how many items a user.
+            exclude_seen: whether items that the user had an event with are left out.
+            where: a predicate over the columns of the item table.
+
+        Returns:
+            At most `k` recommendations a user, best first.
+
+        Raises:
+            NotFittedError: the model was not trained.
+            ConfigError: `k` is less than 1.
+        """
+        data = fitted_data(self)
+        if k < 1:
+            raise ConfigError(f"k must be at least 1, got {k}", remedy="ask for at least one item")
+        ids = pl.Series(data.schema.user_id, [users] if isinstance(users, str | int) else list(users))
+        people = torch.from_numpy(data.people.encode(ids).copy())
+        exclude = data.seen.take(people) if exclude_seen else None
+        allowed = None if where is None else data.catalogue.mask(where)
+        items, scores = self.retrieve(data.requests_of(people), k, exclude=exclude, where=allowed)
+        found = Candidates.from_padded(items, scores)
+        return Recommendations.from_candidates(found, ids, data.catalogue, item_id=data.schema.item_id)
+
+
+def fitted_data(model: Recommender) -> Dataset:
+    """The data that a model was trained on.
+
+    Raises:
+        NotFittedError: it was not trained.
+    """
+    if model.data is None:
+        raise NotFittedError(f"{type(model).__name__} is not trained", remedy="call fit(data) first")
+    return model.data

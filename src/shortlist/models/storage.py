@@ -1,0 +1,103 @@
+"""Trained models on disk: JSON for what they are, safetensors for what they learned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from shortlist.data.dataset import Dataset
+from shortlist.data.space_storage import load_space, save_space
+from shortlist.errors import BundleError, ConfigError, did_you_mean
+from shortlist.models.als import ALS
+from shortlist.models.ease import EASE
+from shortlist.models.item_knn import ItemKNN
+from shortlist.models.model import Model
+from shortlist.models.popularity import Popularity
+from shortlist.models.ranker import Ranker
+from shortlist.models.recommender import fitted_data
+from shortlist.models.two_tower import TwoTower
+
+KINDS: dict[str, type[TwoTower | Ranker | Popularity | ItemKNN | EASE | ALS]] = {
+    cls.__name__: cls for cls in (TwoTower, Ranker, Popularity, ItemKNN, EASE, ALS)
+}
+SavedModel = TwoTower | Ranker | Popularity | ItemKNN | EASE | ALS
+
+
+def save_model(model: SavedModel, folder: Path) -> None:
+    """Write a trained model into a folder; the data that it refers to is saved apart.
+
+    Args:
+        model: one of shortlist's models.
+        folder: an empty folder, made if need be.
+
+    Raises:
+        ConfigError: the class is not one of shortlist's.
+        NotFittedError: the model is not trained.
+    """
+    kind = type(model).__name__
+    if KINDS.get(kind) is not type(model):
+        raise ConfigError(
+            f"a model of class {kind!r} cannot be saved in a bundle",
+            remedy=f"use one of {', '.join(KINDS)}, or save its state_dict with safetensors yourself",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    described = {"kind": kind, "config": model.config()}
+    (folder / "model.json").write_text(json.dumps(described, indent=2), encoding="utf-8")
+    if isinstance(model, TwoTower | Ranker):
+        save_space(model.fitted_space(), folder)
+        state: Mapping[str, Tensor] = model.state_dict()
+    else:
+        fitted_data(model)
+        state = model.state()
+    weights = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    save_file(weights, folder / "weights.safetensors")
+
+
+def load_model(folder: Path, data: Dataset) -> SavedModel:
+    """Read what `save_model` wrote.
+
+    Args:
+        folder: where it was written.
+        data: the dataset that the model was trained on.
+
+    Raises:
+        BundleError: a file is missing or is not what it should be.
+    """
+    try:
+        described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        kind, config = described["kind"], described["config"]
+        state = load_file(folder / "weights.safetensors")
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise BundleError(f"not a saved model: {error}", where=str(folder), remedy="save it again") from error
+    if kind not in KINDS:
+        remedy = did_you_mean(str(kind), KINDS)
+        raise BundleError(f"model kind {kind!r} is unknown", where=str(folder), remedy=remedy)
+    try:
+        return _restore(KINDS[kind], config, state, folder, data)
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, BundleError):
+            raise
+        problem = f"the weights do not fit the model: {error}"
+        raise BundleError(problem, where=str(folder), remedy="save it again") from error
+
+
+def _restore(
+    kind: Any, config: dict[str, Any], state: dict[str, Tensor], folder: Path, data: Dataset
+) -> SavedModel:
+    if not issubclass(kind, Model):
+        restored: SavedModel = kind.from_state(config, state)
+        restored.data = data
+        return restored
+    model = kind.from_config(config)
+    model.data = data
+    model.space = load_space(data, folder)
+    model.build_layers()
+    model.load_state_dict(state)
+    model.eval()
+    return model  # type: ignore[no-any-return]

@@ -1,0 +1,172 @@
+"""Two towers, one for the query and one for the item, whose dot product is the score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+import torch
+from torch import Tensor
+
+from shortlist.data.dataset import Dataset
+from shortlist.data.feature_space import Batch, dense
+from shortlist.data.features import Feature
+from shortlist.data.ragged import Ragged
+from shortlist.data.requests import Requests
+from shortlist.errors import ShapeError
+from shortlist.kernels import top_k
+from shortlist.models.model import Model, TrainingOptions
+from shortlist.models.recommender import Recommender
+from shortlist.nn.tower import Tower
+from shortlist.tasks import Retrieval
+from shortlist.training import TrainingHistory
+from shortlist.training.batches import to_device
+
+ENCODING_BATCH = 8192  # rows of one forward pass when whole tables are embedded
+
+
+class TwoTower(Model, Recommender):
+    """Retrieval by a query tower and a candidate tower (Covington et al. 2016; Yi et al. 2019).
+
+    Args:
+        query: embeds the user, the moment and the history.
+        candidate: embeds the item.
+        task: computes the loss of a batch; in-batch softmax with the logQ correction and without accidental
+            hits by default.
+
+    Raises:
+        ShapeError: the towers' embeddings have different widths.
+    """
+
+    item_probability: Tensor
+    item_vectors: Tensor
+
+    def __init__(self, query: Tower, candidate: Tower, *, task: Retrieval | None = None) -> None:
+        super().__init__()
+        if query.dim != candidate.dim:
+            raise ShapeError(
+                f"the query tower gives {query.dim} numbers, the candidate tower {candidate.dim}",
+                where="TwoTower",
+                remedy="give both towers the same dim",
+            )
+        self.query, self.candidate = query, candidate
+        self.task = Retrieval() if task is None else task
+
+    def config(self) -> dict[str, Any]:
+        """The arguments that make an equal model, in a form that JSON can hold."""
+        return {
+            "query": self.query.config(),
+            "candidate": self.candidate.config(),
+            "task": self.task.config(),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> TwoTower:
+        """The reverse of `config`."""
+        towers = {side: Tower.from_config(config[side]) for side in ("query", "candidate")}
+        return cls(**towers, task=Retrieval(**config["task"]))
+
+    def features(self, data: Dataset) -> tuple[list[Feature], list[Feature]]:
+        """The features of the two towers."""
+        return list(self.query.features), list(self.candidate.features)
+
+    def build_layers(self, *, seed: int = 0) -> None:
+        """Make the towers' layers, and room for what is known of every item."""
+        super().build_layers(seed=seed)
+        num_items = self.fitted_space().num_items
+        self.register_buffer("item_probability", torch.zeros(num_items))
+        self.register_buffer("item_vectors", torch.zeros(num_items, self.candidate.dim))
+
+    def fit(
+        self,
+        data: Dataset,
+        *,
+        epochs: int = 10,
+        batch_size: int = 1024,
+        validation: Dataset | None = None,
+        seed: int = 0,
+        **options: Unpack[TrainingOptions],
+    ) -> TrainingHistory:
+        """Train on the positive events of a dataset, then embed all items; see `Model.fit`."""
+        self.data = data
+        self.build(data, seed=seed)
+        self.item_probability.copy_(item_probability(data))
+        history = super().fit(
+            data, epochs=epochs, batch_size=batch_size, validation=validation, seed=seed, **options
+        )
+        self.item_vectors.copy_(self.embed_items())
+        return history
+
+    def compute_loss(self, batch: Batch) -> Tensor:
+        """In-batch softmax of the batch's queries against its items."""
+        items = dense(batch, "item_index")
+        return self.task(  # type: ignore[no-any-return]
+            self.query(batch),
+            self.candidate(batch),
+            candidate_ids=items,
+            sampling_probability=self.item_probability[items],
+            sample_weight=dense(batch, "weight"),
+        )
+
+    @torch.inference_mode()
+    def embed_items(self) -> Tensor:
+        """The embeddings of the whole catalogue.
+
+        Returns:
+            `[num_items + 1, dim]` float32; row 0 is the unknown item's.
+        """
+        space = self.fitted_space()
+        parts = [
+            self.candidate(to_device(space.candidate_batch(items), self.device)).float()
+            for items in torch.split(torch.arange(space.num_items), ENCODING_BATCH)
+        ]
+        return torch.cat(parts)
+
+    @torch.inference_mode()
+    def embed_queries(self, requests: Requests) -> Tensor:
+        """The embeddings of some requests.
+
+        Args:
+            requests: who asks.
+
+        Returns:
+            `[batch, dim]` float32.
+        """
+        batch = to_device(self.fitted_space().query_batch(requests), self.device)
+        return self.query(batch).float()  # type: ignore[no-any-return]
+
+    def retrieve(
+        self, requests: Requests, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The items whose embeddings have the largest dot products with the queries; exact."""
+        self.fitted_space()
+        hidden = None if exclude is None else Ragged(exclude.values - 1, exclude.offsets)
+        allowed = None if where is None else where[1:]
+        rows, scores = top_k(
+            self.item_vectors[1:], self.embed_queries(requests), k, exclude=hidden, where=allowed
+        )
+        return rows + 1, scores
+
+    def score(self, requests: Requests, items: Tensor) -> Tensor:
+        """The dot products of the queries with some items."""
+        queries = self.embed_queries(requests)
+        return torch.einsum("bd,bnd->bn", queries, self.item_vectors[items])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights live."""
+        return next(self.parameters()).device
+
+
+def item_probability(data: Dataset) -> Tensor:
+    """How likely each item is to be in a batch, as a share of the positive events.
+
+    Args:
+        data: the train part.
+
+    Returns:
+        `[num_items + 1]` float32, summing to 1.
+    """
+    items = torch.from_numpy(data.item_index[data.targets])
+    counts = torch.bincount(items, minlength=len(data.item_vocabulary)).float()
+    return counts / counts.sum()

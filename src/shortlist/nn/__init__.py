@@ -1,0 +1,21 @@
+"""Building blocks: embeddings, encoders of features, towers, crosses."""
+
+from shortlist.nn.cross import Cross, MultiLayerDCN
+from shortlist.nn.embedding import Embedding
+from shortlist.nn.encoders import BagEncoder, DenseEncoder, HistoryEncoder, IndexEncoder
+from shortlist.nn.interaction import DotInteraction
+from shortlist.nn.mlp import MLP
+from shortlist.nn.tower import Tower
+
+__all__ = [
+    "MLP",
+    "BagEncoder",
+    "Cross",
+    "DenseEncoder",
+    "DotInteraction",
+    "Embedding",
+    "HistoryEncoder",
+    "IndexEncoder",
+    "MultiLayerDCN",
+    "Tower",
+]

@@ -1,0 +1,135 @@
+"""One encoder a kind of feature: from an entry of the batch to `[batch, dim]`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from shortlist.data.encodings import Encoding
+from shortlist.data.features import Feature, History, Vector
+from shortlist.data.ragged import Ragged
+from shortlist.nn.embedding import Embedding, pool_mean
+
+
+class IndexEncoder(nn.Module):
+    """An embedding row for each index: ids, categories, buckets of numbers.
+
+    Args:
+        rows: number of indices, the unknown counted.
+        dim: width of the output.
+    """
+
+    def __init__(self, rows: int, dim: int) -> None:
+        super().__init__()
+        self.embedding = Embedding(rows, dim)
+        self.dim = dim
+
+    def forward(self, values: Tensor) -> Tensor:
+        """`[batch]` int64 to `[batch, dim]`."""
+        return self.embedding(values)  # type: ignore[no-any-return]
+
+
+class BagEncoder(nn.Module):
+    """The mean embedding of several indices a row: words of a text, tags.
+
+    Args:
+        rows: number of indices, the unknown counted.
+        dim: width of the output.
+    """
+
+    def __init__(self, rows: int, dim: int) -> None:
+        super().__init__()
+        self.embedding = Embedding(rows, dim)
+        self.dim = dim
+
+    def forward(self, values: Ragged) -> Tensor:
+        """Bags of int64 to `[batch, dim]`."""
+        return pool_mean(self.embedding, values.values, values.offsets)
+
+
+class DenseEncoder(nn.Module):
+    """Numbers as they are: standardised values, parts of a moment, ready-made embeddings.
+
+    Args:
+        width: numbers a row.
+        dim: width of the output; None passes the numbers on.
+    """
+
+    def __init__(self, width: int, dim: int | None = None) -> None:
+        super().__init__()
+        self.projection = nn.Identity() if dim is None else nn.Linear(width, dim)
+        self.dim = width if dim is None else dim
+
+    def forward(self, values: Tensor) -> Tensor:
+        """`[batch, width]` to `[batch, dim]`."""
+        return self.projection(values)  # type: ignore[no-any-return]
+
+
+class HistoryEncoder(nn.Module):
+    """The mean, or a learned weighted mean, of the embeddings of what the user did before.
+
+    With attention, the weight of an event is a softmax over the history of a score that the event's item and
+    its distance from the end each add to: what was done last tends to count most, and some items say more
+    about a user than others.
+
+    Args:
+        rows: number of item indices, the unknown counted.
+        dim: width of the output.
+        length: longest history.
+        attention: whether the weights are learned.
+    """
+
+    def __init__(self, rows: int, dim: int, *, length: int, attention: bool) -> None:
+        super().__init__()
+        self.embedding = Embedding(rows, dim)
+        self.dim = dim
+        if attention:
+            self.item_score = nn.Parameter(torch.zeros(rows))
+            self.distance_score = nn.Parameter(torch.zeros(length))
+        self.attention = attention
+
+    def forward(self, history: Ragged) -> Tensor:
+        """Histories of int64 item indices, oldest first, to `[batch, dim]`; zero for an empty history."""
+        if not self.attention:
+            return pool_mean(self.embedding, history.values, history.offsets)
+        weights = self.weights(history)
+        return nn.functional.embedding_bag(
+            history.values,
+            self.embedding.weight,
+            history.offsets,
+            mode="sum",
+            per_sample_weights=weights.to(self.embedding.weight.dtype),
+            include_last_offset=True,
+            padding_idx=0,
+        )
+
+    def weights(self, history: Ragged) -> Tensor:
+        """`[total]` weight of each event; they sum to 1 over a history."""
+        rows = history.row_ids()
+        distance = history.offsets[1:][rows] - 1 - torch.arange(len(rows), device=rows.device)
+        scores = (self.item_score[history.values] + self.distance_score[distance]).float()
+        # Scores stay small, so a fixed bound does the work of a maximum over each row.
+        powers = torch.exp(scores.clamp(-30, 30))
+        sums = torch.zeros(len(history), device=rows.device).index_add(0, rows, powers)
+        return powers / sums[rows]
+
+
+def build_encoder(feature: Feature, encoding: Encoding, dim: int, *, project: bool) -> nn.Module:
+    """The encoder that suits a feature.
+
+    Args:
+        feature: the feature; its own `dim`, where it has one, wins.
+        encoding: what the feature learned from the data.
+        dim: width of the output.
+        project: whether numbers are brought to the same width; vectors always are.
+    """
+    width: int = getattr(feature, "dim", None) or dim
+    if isinstance(feature, History):
+        return HistoryEncoder(
+            encoding.size, width, length=feature.length, attention=feature.pooling == "attention"
+        )
+    if encoding.shape == "index":
+        return IndexEncoder(encoding.size, width)
+    if encoding.shape == "bag":
+        return BagEncoder(encoding.size, width)
+    return DenseEncoder(encoding.size, dim if project or isinstance(feature, Vector) else None)

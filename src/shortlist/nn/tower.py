@@ -1,0 +1,124 @@
+"""Features in, one embedding a row out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from shortlist.data.feature_space import Batch, FeatureSpace
+from shortlist.data.features import Feature, feature_from_dict
+from shortlist.errors import ConfigError, NotFittedError
+from shortlist.nn.encoders import build_encoder
+from shortlist.nn.mlp import MLP
+
+
+class Tower(nn.Module):
+    """One embedding for each user or each item, from any features.
+
+    Without hidden layers the embedding is the sum of the features' embeddings: few parameters, and what a
+    rare id lacks its other features supply. With hidden layers the features are concatenated and go
+    through an MLP.
+
+    The layers are made when the data is known: `fit` of a model does it, or `build`.
+
+    Args:
+        features: what the tower reads.
+        dim: width of the embedding.
+        hidden: widths of the hidden layers.
+        dropout: share of the inputs and of each hidden layer that training hides, from 0 to below 1.
+        normalise: whether embeddings are brought to length 1, so that a dot product is a cosine.
+
+    Raises:
+        ConfigError: there is no feature, or a number is out of range.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[Feature],
+        *,
+        dim: int = 64,
+        hidden: Sequence[int] = (),
+        dropout: float = 0.0,
+        normalise: bool = False,
+    ) -> None:
+        super().__init__()
+        if not features:
+            raise ConfigError("a tower needs at least one feature", remedy='such as sl.Id("user_id")')
+        if dim < 1:
+            raise ConfigError(f"dim must be at least 1, got {dim}", where="Tower", remedy="such as 64")
+        if not 0 <= dropout < 1:
+            raise ConfigError(
+                f"dropout must be from 0 to below 1, got {dropout}", where="Tower", remedy="such as 0.1"
+            )
+        self.features = tuple(features)
+        self.dim, self.hidden, self.dropout, self.normalise = dim, tuple(hidden), dropout, normalise
+        self.encoders = nn.ModuleDict()
+        self.deep: MLP | None = None
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the layers exist."""
+        return len(self.encoders) > 0
+
+    def config(self) -> dict[str, Any]:
+        """The arguments that make an equal tower, in a form that JSON can hold."""
+        return {
+            "features": [feature.to_dict() for feature in self.features],
+            "dim": self.dim,
+            "hidden": list(self.hidden),
+            "dropout": self.dropout,
+            "normalise": self.normalise,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Tower:
+        """The reverse of `config`."""
+        features = [feature_from_dict(each) for each in config["features"]]
+        return cls(features, **{name: value for name, value in config.items() if name != "features"})
+
+    def build(self, space: FeatureSpace) -> Tower:
+        """Make the layers for what the features learned from the data.
+
+        Args:
+            space: knows the features' encodings.
+        """
+        deep = bool(self.hidden)
+        for number, feature in enumerate(self.features):
+            encoding = space.encodings[feature.name]
+            self.encoders[str(number)] = build_encoder(feature, encoding, self.dim, project=not deep)
+        widths = [cast(int, encoder.dim) for encoder in self.encoders.values()]
+        if not deep and any(width != self.dim for width in widths):
+            raise ConfigError(
+                f"features of widths {widths} cannot be added up to an embedding of width {self.dim}",
+                where="Tower",
+                remedy="leave the features' dim out, or give the tower hidden layers",
+            )
+        if deep:
+            self.deep = MLP(sum(widths), (*self.hidden, self.dim), dropout=self.dropout)
+        return self
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Embed a batch.
+
+        Args:
+            batch: an entry for each feature, by the feature's name.
+
+        Returns:
+            `[batch, dim]`.
+
+        Raises:
+            NotFittedError: the tower was not built.
+        """
+        if not self.is_built:
+            raise NotFittedError("the tower has no layers yet", remedy="fit the model, or call build(space)")
+        encoded: list[Tensor] = [
+            self.encoders[str(i)](batch[each.name]) for i, each in enumerate(self.features)
+        ]
+        if self.deep is not None:
+            embedding: Tensor = self.deep(torch.cat(encoded, dim=1))
+        else:
+            embedding = nn.functional.dropout(torch.stack(encoded).sum(0), self.dropout, self.training)
+        return nn.functional.normalize(embedding, dim=1) if self.normalise else embedding

@@ -15,7 +15,7 @@ const Kernels* find(const std::string& name) {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512vnni");
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
   if (avx512 && (name.empty() || name == kAvx512.name)) return &kAvx512;
   if (avx2 && (name.empty() || name == kAvx2.name)) return &kAvx2;
 #endif

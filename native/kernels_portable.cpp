@@ -1,4 +1,5 @@
 // The kernels in plain C++: what runs where there is no AVX, and what the other tables must agree with.
+#include "encode.hpp"
 #include "kernels.hpp"
 
 namespace shortlist {
@@ -33,53 +34,20 @@ double squared_distance(const float* a, const float* b, std::int64_t dim) {
   return sum_lanes(lanes);
 }
 
-int band_panels(const float* rows, std::int64_t dim, int count, const float* packed, int panels, const float* low,
-                const float* high, std::int64_t* above, Hit* hits) {
-  int found = 0;
-  for (int r = 0; r < count; ++r) {
-    const float* row = rows + r * dim;
-    for (int p = 0; p < panels; ++p) {
-      const float* panel = packed + p * dim * kPanel;
-      float sums[kPanel] = {};
-      for (std::int64_t j = 0; j < dim; ++j)
-        for (int i = 0; i < kPanel; ++i) sums[i] += row[j] * panel[j * kPanel + i];
-      for (int i = 0; i < kPanel; ++i) {
-        const int lane = p * kPanel + i;
-        if (sums[i] > high[lane]) {
-          ++above[lane];
-        } else if (!(sums[i] < low[lane])) {
-          hits[found++] = {static_cast<std::uint16_t>(r), static_cast<std::uint16_t>(lane)};
-        }
-      }
-    }
-  }
-  return found;
-}
-
-int at_least_row(const float* rows, std::int64_t dim, int count, const float* query, float low, Hit* hits) {
-  int found = 0;
-  for (int r = 0; r < count; ++r) {
-    const float* row = rows + r * dim;
-    float sums[8] = {};
-    std::int64_t j = 0;
-    for (; j + 8 <= dim; j += 8)
-      for (int i = 0; i < 8; ++i) sums[i] += row[j + i] * query[j + i];
-    for (; j < dim; ++j) sums[0] += row[j] * query[j];
-    for (int i = 1; i < 8; ++i) sums[0] += sums[i];
-    if (!(sums[0] < low)) hits[found++] = {static_cast<std::uint16_t>(r), 0};
-  }
-  return found;
-}
-
-int code_panels(const std::uint8_t* rows, std::int64_t stride, const std::int8_t* packed, int panels,
-                const std::int32_t* low, Hit* hits) {
+int code_panels(const CodeBlock& block, const CodeQueries& queries, int panels, Hit* hits) {
+  std::int32_t low[kLanes];
+  for (int i = 0; i < panels * kPanel; ++i)
+    low[i] = clamp_threshold(
+        code_threshold(block, queries.bound[i], queries.square[i], queries.residual[i], queries.norm[i]));
   int found = 0;
   for (int r = 0; r < kBlockRows; ++r) {
-    const std::uint8_t* row = rows + r * stride;
+    if ((block.allowed >> r & 1) == 0) continue;
+    const std::uint8_t* row = block.codes + r * block.stride;
     for (int p = 0; p < panels; ++p) {
-      const std::int8_t* panel = packed + p * stride * kPanel;
-      std::int32_t sums[kPanel] = {};
-      for (std::int64_t j = 0; j < stride; j += 4)
+      const std::int8_t* panel = queries.codes + p * block.stride * kPanel;
+      std::int32_t sums[kPanel];
+      for (int i = 0; i < kPanel; ++i) sums[i] = queries.start[p * kPanel + i];
+      for (std::int64_t j = 0; j < block.stride; j += 4)
         for (int i = 0; i < kPanel; ++i) {
           const std::int8_t* q = panel + j * kPanel + i * 4;
           sums[i] += row[j] * q[0] + row[j + 1] * q[1] + row[j + 2] * q[2] + row[j + 3] * q[3];
@@ -87,27 +55,31 @@ int code_panels(const std::uint8_t* rows, std::int64_t stride, const std::int8_t
       for (int i = 0; i < kPanel; ++i) {
         const int lane = p * kPanel + i;
         if (sums[i] >= low[lane])
-          hits[found++] = {static_cast<std::uint16_t>(r), static_cast<std::uint16_t>(lane)};
+          hits[found++] = {static_cast<std::uint16_t>(r), static_cast<std::uint16_t>(lane), sums[i]};
       }
     }
   }
   return found;
 }
 
-int code_row(const std::uint8_t* rows, std::int64_t stride, const std::int8_t* query, std::int32_t low, Hit* hits) {
+int code_row(const CodeBlock& block, const CodeQueries& query, Hit* hits) {
+  const std::int32_t low = clamp_threshold(
+      code_threshold(block, query.bound[0], query.square[0], query.residual[0], query.norm[0]));
   int found = 0;
   for (int r = 0; r < kBlockRows; ++r) {
-    const std::uint8_t* row = rows + r * stride;
-    std::int32_t sum = 0;
-    for (std::int64_t j = 0; j < stride; ++j) sum += row[j] * query[j];
-    if (sum >= low) hits[found++] = {static_cast<std::uint16_t>(r), 0};
+    if ((block.allowed >> r & 1) == 0) continue;
+    const std::uint8_t* row = block.codes + r * block.stride;
+    std::int32_t sum = query.start[0];
+    for (std::int64_t j = 0; j < block.stride; ++j) sum += row[j] * query.codes[j];
+    if (sum >= low) hits[found++] = {static_cast<std::uint16_t>(r), 0, sum};
   }
   return found;
 }
 
 }  // namespace
 
-const Kernels kPortable = {"portable",   127,          dot,         squared_distance,
-                           band_panels, at_least_row, code_panels, code_row};
+const Kernels kPortable = {
+    "portable",  127,     dot, squared_distance, encode_rows<plain_largest_magnitude, plain_encode_row>,
+    code_panels, code_row};
 
 }  // namespace shortlist

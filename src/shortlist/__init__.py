@@ -1,3 +1,36 @@
 """A recommender system the whole way: retrieval, ranking and post-ranking, trained, evaluated, deployed."""
 
+from shortlist import (
+    data,
+    datasets,
+    evaluation,
+    index,
+    losses,
+    metrics,
+    models,
+    nn,
+    postrank,
+    tasks,
+    training,
+)
+from shortlist.data import (
+    Category,
+    Dataset,
+    EventType,
+    Feature,
+    History,
+    Id,
+    Number,
+    Ragged,
+    Schema,
+    Tags,
+    Text,
+    Timestamp,
+    Vector,
+)
+from shortlist.errors import Error
+from shortlist.funnel import Funnel, rank, retrieve
+from shortlist.models import Model, Ranker, TwoTower
+from shortlist.nn import Tower
+
 __version__ = "0.1.0"

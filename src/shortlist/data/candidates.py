@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -68,7 +69,7 @@ class Candidates:
         Args:
             mask: `[total]` bool.
         """
-        kept = torch.zeros(len(self), dtype=torch.int64).index_add_(
+        kept = torch.zeros(len(self), dtype=torch.int64, device=mask.device).index_add_(
             0, self.row_ids()[mask], mask[mask].long()
         )
         return self.take(mask.nonzero().flatten(), kept)
@@ -92,6 +93,16 @@ class Candidates:
             **features: columns to add, `[total]` each.
         """
         return Candidates(self.items, scores, self.sources, {**self.features, **features})
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Candidates]) -> Candidates:
+        """Stack the lists of several batches, one after another."""
+        return cls(
+            Ragged.concatenate([part.items for part in parts]),
+            torch.cat([part.scores for part in parts]),
+            torch.cat([part.sources for part in parts]),
+            {name: torch.cat([part.features[name] for part in parts]) for name in parts[0].features},
+        )
 
     @classmethod
     def from_padded(cls, items: Tensor, scores: Tensor, *, source: int = 0) -> Candidates:

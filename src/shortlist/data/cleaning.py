@@ -38,14 +38,17 @@ class CleaningReport:
 
     def __str__(self) -> str:
         lines = [f"{self.rows_read:,} rows read, {self.rows_kept:,} kept"]
-        lines += [f"  dropped: {line}" for line in self._faults()]
+        lines += [f"  dropped: {line}" for line in self.lines]
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
-    def _faults(self) -> list[str]:
-        return [
-            f"{cause}: {count:,} (first in row {', '.join(map(str, self.examples[cause]))})"
-            for cause, count in self.causes.items()
-        ]
+    @property
+    def lines(self) -> list[str]:
+        """One line a cause: how many rows, and which came first."""
+        faults = []
+        for cause, count in self.causes.items():
+            rows = ", ".join(map(str, self.examples[cause])) + (", …" if count > NUM_EXAMPLES else "")
+            faults.append(f"{cause}: {count:,} (rows {rows})")
+        return faults
 
     def including(self, other: CleaningReport, name: str) -> CleaningReport:
         """This report with the causes and notes of another table's, each marked by its name.
@@ -73,7 +76,7 @@ class CleaningReport:
         """
         if self.causes:
             raise DataError(
-                "bad rows: " + "; ".join(self._faults()),
+                "bad rows: " + "; ".join(self.lines),
                 where=where,
                 remedy="mend these rows, or read without strict to drop them",
             )
@@ -118,7 +121,9 @@ def clean(
         cleaned = faults.drop(cleaned, "the same event again", repeats(cleaned.select(key)))
     report = faults.report(strict=strict, where=where)
     if len(frame) and not len(cleaned):
-        raise DataError(f"no row can be used: {report}", where=where, remedy="check the schema's columns")
+        raise DataError(
+            f"no row can be used: {'; '.join(report.lines)}", where=where, remedy="check the schema's columns"
+        )
     return cleaned, report
 
 
@@ -214,7 +219,9 @@ def _is_blank(texts: pl.Series) -> pl.Series:
         return (texts.str.strip_chars() == "").fill_null(True)
     names = categories(texts)[1]
     blank = names.filter(names.str.strip_chars() == "")
-    return texts.is_null() if len(blank) == 0 else texts.cast(pl.String).is_in(blank).fill_null(True)
+    return (
+        texts.is_null() if len(blank) == 0 else texts.cast(pl.String).is_in(blank.to_list()).fill_null(True)
+    )
 
 
 def _clean_times(times: pl.Series, faults: _Faults) -> pl.Series:
@@ -229,8 +236,8 @@ def _clean_events(events: pl.Series, schema: Schema, faults: _Faults) -> pl.Seri
     types = events if is_categorical(events) else _cast(events, pl.String(), "event types must be strings")
     faults.add("missing event type", types.is_null())
     if schema.events:
-        known = pl.Series(list(schema.events))
-        faults.add("unknown event type", ~types.cast(pl.String).is_in(known).fill_null(False))
+        known = types.cast(pl.String).is_in(list(schema.events))
+        faults.add("unknown event type", ~known.fill_null(False))
     return types
 
 

@@ -140,7 +140,7 @@ class Dataset:
     @cached_property
     def is_history(self) -> NDArray[np.bool_]:
         """`[events]` bool, events that belong to histories."""
-        return self._per_event(lambda kind: float(kind.history)) > 0
+        return self._per_event(lambda kind: float(kind.history and not kind.negative)) > 0
 
     @cached_property
     def targets(self) -> Int64Array:
@@ -149,19 +149,25 @@ class Dataset:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """The items in the order of their index."""
-        items = self.items if self.past is None else self.past.items
-        return Catalogue(
-            aligned_items(items, self.item_vocabulary, key=self.schema.item_id), self.item_vocabulary
-        )
+        """The items in the order of their index.
+
+        Where times are known, a column `first_seen` says when each item had its first event (seconds since
+        1970), unless the item table has a column of that name.
+        """
+        if self.past is not None:
+            return self.past.catalogue
+        items = aligned_items(self.items, self.item_vocabulary, key=self.schema.item_id)
+        if self.times is not None and "first_seen" not in items.columns:
+            items = items.with_columns(first_seen=_first_times(self.item_index, self.times, len(items)))
+        return Catalogue(items, self.item_vocabulary)
 
     @cached_property
     def audience(self) -> Catalogue:
         """The users in the order of their index."""
-        users = self.users if self.past is None else self.past.users
-        return Catalogue(
-            aligned_items(users, self.user_vocabulary, key=self.schema.user_id), self.user_vocabulary
-        )
+        if self.past is not None:
+            return self.past.audience
+        users = aligned_items(self.users, self.user_vocabulary, key=self.schema.user_id)
+        return Catalogue(users, self.user_vocabulary)
 
     @cached_property
     def people(self) -> Vocabulary:
@@ -376,6 +382,15 @@ def epoch_seconds(times: pl.Series) -> Int64Array:
         where=f"column {times.name!r}",
         remedy="read the table with shortlist.datasets, which parses times",
     )
+
+
+def _first_times(indices: Int64Array, times: Int64Array, size: int) -> pl.Series:
+    """The earliest time of each index, null without any; index 0 is nothing's."""
+    never = np.iinfo(np.int64).max
+    earliest = np.full(size, never)
+    np.minimum.at(earliest, indices, times)
+    earliest[0] = never
+    return pl.Series(earliest).set(pl.Series(earliest == never), None)
 
 
 def _fit(ids: pl.Series, table: pl.DataFrame | None) -> Vocabulary:

@@ -151,17 +151,27 @@ class History(Feature):
         length: how many of the latest events are kept.
         pooling: `"mean"`, or `"attention"`, which learns how much each event counts from its item and from
             how many events ago it was.
+        dropout: share of the events that training hides, from 0 to below 1. Where times are unknown a
+            history is all the user's other events, and a model could learn to guess the target as the one
+            that is missing: hide a half then.
         dim: width of the embedding; the tower's width by default.
     """
 
     length: int = 50
     pooling: Literal["mean", "attention"] = "mean"
+    dropout: float = 0.0
     dim: int | None = None
     suffix: ClassVar[str] = "_history"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_positive(self, "length", self.length)
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(
+                f"dropout must be from 0 to below 1, got {self.dropout}",
+                where=f"History({self.column!r})",
+                remedy="such as 0.5",
+            )
         if self.pooling not in ("mean", "attention"):
             raise ConfigError(
                 f"pooling {self.pooling!r} is unknown",

@@ -18,7 +18,7 @@ DENSE_SPAN = 8
 SPARSE_SPAN = 8
 
 # Rows whose intermediate results are in memory at a time.
-BLOCK = 1 << 22
+BLOCK = 1 << 20
 
 # A join hashes every known id anew; below this share of their number, a search costs less.
 FEW = 0.1
@@ -152,8 +152,11 @@ def category_positions(series: pl.Series, codes: NDArray[Any], positions: Int64A
         return np.zeros(len(series), np.int64)
     table = np.zeros(int(codes.max()) + 2, np.int64)  # the last row is null's
     table[codes] = positions
-    rows: Int64Array = table[_physical(series, len(table) - 1)]
-    return rows
+    rows = _physical(series, len(table) - 1)
+    result = np.empty(len(rows), np.int64)
+    for start in range(0, len(rows), BLOCK):  # indexing copies the codes to int64
+        result[start : start + BLOCK] = table[rows[start : start + BLOCK]]
+    return result
 
 
 def category_counts(series: pl.Series, codes: NDArray[Any]) -> Int64Array:

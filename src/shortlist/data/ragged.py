@@ -12,7 +12,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from shortlist.errors import ShapeError
+from shortlist.errors import DataError, ShapeError
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,9 +146,23 @@ class Ragged:
 
         Args:
             series: dtype `List` of a numeric type.
+
+        Raises:
+            DataError: the column holds something else, or a null within a list.
         """
+        inner = series.dtype.inner if isinstance(series.dtype, pl.List) else None
+        if inner is None or not inner.is_numeric():
+            raise DataError(
+                f"column {series.name!r} must hold lists of numbers, got {series.dtype}",
+                remedy="encode it first",
+            )
         lengths = series.list.len().fill_null(0).to_numpy().astype(np.int64)
         flat = series.filter(series.list.len() > 0).explode()
+        if flat.null_count():
+            raise DataError(
+                f"column {series.name!r} holds nulls within its lists",
+                remedy="drop them with .list.drop_nulls()",
+            )
         return cls.from_lengths(torch.from_numpy(flat.to_numpy(writable=True)), torch.from_numpy(lengths))
 
     @classmethod

@@ -34,7 +34,7 @@ def repeats(rows: pl.DataFrame) -> pl.Series:
     del ascending
     result = np.zeros(len(rows), np.bool_)
     if len(twice):
-        suspects = np.flatnonzero(pl.Series(_keys(rows)).is_in(pl.Series(twice)).to_numpy())
+        suspects = np.flatnonzero(pl.Series(_keys(rows)).is_in(pl.Series(twice).implode()).to_numpy())
         again = ~rows[suspects].select(pl.struct(pl.all()).is_first_distinct()).to_series()
         result[suspects] = again.to_numpy()
     return pl.Series(result)

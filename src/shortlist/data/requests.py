@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -67,6 +68,18 @@ class Requests:
             self.history_times.take(rows),
             self.times[rows],
             context,
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Requests]) -> Requests:
+        """Stack requests, one part after another."""
+        frames = [part.context for part in parts if part.context is not None]
+        return cls(
+            torch.cat([part.users for part in parts]),
+            Ragged.concatenate([part.history for part in parts]),
+            Ragged.concatenate([part.history_times for part in parts]),
+            torch.cat([part.times for part in parts]),
+            pl.concat(frames) if frames else None,
         )
 
     @classmethod

@@ -20,7 +20,7 @@ class EventType:
         label: whether models learn to predict such events.
         history: whether such events are part of a user's history.
         negative: whether the event says that the user did *not* want the item; then it is a negative
-            label for rankers and no positive for retrievers.
+            label for rankers, no positive for retrievers, and in no history.
 
     Raises:
         ConfigError: the weight is negative or not finite.

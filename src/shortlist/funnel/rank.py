@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Unpack
+
+import torch
 
 from shortlist.data.candidates import Candidates
+from shortlist.data.dataset import Dataset
 from shortlist.data.requests import Requests
-from shortlist.errors import ConfigError
+from shortlist.errors import ConfigError, DataError
+from shortlist.funnel.retrieve import Retriever, retrieve
+from shortlist.models.list_loader import RankingLists
+from shortlist.models.model import TrainingOptions
 from shortlist.models.ranker import Ranker
+from shortlist.training import TrainingHistory
+
+REQUEST_BATCH = 256  # requests retrieved together; bounds the memory
 
 
 @dataclass
@@ -43,3 +54,69 @@ class Scored:
         """
         scores = self.ranker.score_candidates(requests, candidates)
         return candidates.with_scores(scores, score_ranker=scores).sorted().top(self.keep)
+
+
+def fit(
+    ranker: Ranker,
+    retrievers: Sequence[Retriever],
+    recent: Dataset,
+    *,
+    epochs: int = 10,
+    batch_size: int = 64,
+    seed: int = 0,
+    **options: Unpack[TrainingOptions],
+) -> TrainingHistory:
+    """Train a ranker on what retrievers find for recent events.
+
+    The retrievers must not have seen these events, or the ranker learns to trust scores that are too good:
+
+        earlier, recent = train.split_leave_last_out(count=5)
+        retriever.fit(earlier)
+        sl.rank.fit(ranker, [sl.rank.Nearest(retriever)], recent)
+        retriever.fit(train)    # the funnel then uses a retriever that knows the recent events too
+
+    Args:
+        ranker: to be trained.
+        retrievers: trained on the part before.
+        recent: the test part of a split; its positive events are the labels.
+        epochs: how often to go through the lists.
+        batch_size: requests a step.
+        seed: of the initial weights, the order and dropout.
+        **options: see `shortlist.training.fit`.
+
+    Returns:
+        Loss and seconds of each epoch.
+
+    Raises:
+        DataError: `recent` is no test part, or the retrievers found none of its items.
+    """
+    if recent.past is None:
+        raise DataError(
+            "the events to rank must be the test part of a split",
+            remedy="earlier, recent = train.split_leave_last_out(count=5), and pass recent",
+        )
+    lists = ranking_lists(retrievers, recent)
+    return ranker.fit_lists(recent.past, lists, epochs=epochs, batch_size=batch_size, seed=seed, **options)
+
+
+def ranking_lists(retrievers: Sequence[Retriever], recent: Dataset) -> RankingLists:
+    """What retrievers find for the positive events of a test part, labelled with the item of the event.
+
+    Args:
+        retrievers: trained on the part before.
+        recent: the test part of a split.
+
+    Returns:
+        The lists that hold their event's item; the others would teach nothing.
+    """
+    for each in retrievers:
+        each.fit(recent if recent.past is None else recent.past)
+    targets = torch.from_numpy(recent.item_index)
+    found = []
+    with torch.inference_mode():
+        for rows in torch.split(torch.from_numpy(recent.targets), REQUEST_BATCH):
+            requests = recent.requests(rows)
+            candidates = retrieve(retrievers, requests, exclude=requests.history)
+            labels = (candidates.items.values == targets[rows][candidates.row_ids()]).float()
+            found.append(RankingLists(requests, candidates, labels).labelled())
+    return RankingLists.concatenate(found)

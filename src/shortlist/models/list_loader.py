@@ -25,7 +25,7 @@ class RankingLists:
         labels: `[total]` float32, aligned with the candidates; above 0 for what the user wanted.
 
     Raises:
-        DataError: the parts do not fit together, or no candidate was wanted.
+        DataError: the parts do not fit together.
     """
 
     requests: Requests
@@ -36,11 +36,6 @@ class RankingLists:
         if len(self.requests) != len(self.candidates) or len(self.labels) != len(self.candidates.scores):
             raise DataError(
                 "requests, candidates and labels do not fit together", remedy="one label a candidate"
-            )
-        if not bool((self.labels > 0).any()):
-            raise DataError(
-                "none of the candidates was wanted, so there is nothing to learn",
-                remedy="retrieve more candidates, or check the split",
             )
 
     def __len__(self) -> int:
@@ -58,6 +53,19 @@ class RankingLists:
             self.requests.take(rows), self.candidates.take(positions, lengths[rows]), self.labels[positions]
         )
 
+    def labelled(self) -> RankingLists:
+        """The lists with a label above 0; the others would teach nothing."""
+        return self.take(torch.unique(self.candidates.row_ids()[self.labels > 0]))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[RankingLists]) -> RankingLists:
+        """Stack lists, one part after another."""
+        return cls(
+            Requests.concatenate([part.requests for part in parts]),
+            Candidates.concatenate([part.candidates for part in parts]),
+            torch.cat([part.labels for part in parts]),
+        )
+
 
 class ListLoader:
     """Ranking lists in batches of requests, in an order of its own every epoch.
@@ -70,7 +78,8 @@ class ListLoader:
         seed: of the order.
 
     Raises:
-        ConfigError: the batch size is less than 1, or a score is not among the candidates' features.
+        ConfigError: the batch size is less than 1.
+        DataError: no candidate has a label above 0.
     """
 
     def __init__(
@@ -84,6 +93,11 @@ class ListLoader:
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}", remedy="such as 64")
+        if not bool((lists.labels > 0).any()):
+            raise DataError(
+                "none of the candidates was wanted, so there is nothing to learn",
+                remedy="retrieve more candidates, or hold out more events",
+            )
         self.lists, self.space, self.scores = lists, space, tuple(scores)
         self.batch_size, self.seed = batch_size, seed
 

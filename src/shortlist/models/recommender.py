@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import polars as pl
 import torch
@@ -15,6 +16,10 @@ from shortlist.data.ragged import Ragged
 from shortlist.data.recommendations import Recommendations
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, NotFittedError
+from shortlist.metrics import FactorizedTopK
+
+if TYPE_CHECKING:
+    from shortlist.models.evaluation import Evaluation
 
 
 class Recommender(ABC):
@@ -87,6 +92,23 @@ class Recommender(ABC):
         items, scores = self.retrieve(data.requests_of(people), k, exclude=exclude, where=allowed)
         found = Candidates.from_padded(items, scores)
         return Recommendations.from_candidates(found, ids, data.catalogue, item_id=data.schema.item_id)
+
+    def evaluate(
+        self, test: Dataset, *, metrics: Sequence[FactorizedTopK] | None = None, exclude_seen: bool = True
+    ) -> Evaluation:
+        """Rank every test event's item among the whole catalogue; see `shortlist.models.evaluate`.
+
+        Args:
+            test: the test part of a split.
+            metrics: what to measure; hit rate and NDCG at 10 and 100 by default.
+            exclude_seen: whether items of the user's past are taken out of the ranking.
+
+        Returns:
+            The model's figures and popularity's.
+        """
+        from shortlist.models.evaluation import evaluate  # it compares with a Recommender, Popularity
+
+        return evaluate(self, test, metrics=metrics, exclude_seen=exclude_seen)
 
 
 def fitted_data(model: Recommender) -> Dataset:

@@ -97,6 +97,11 @@ class TwoTower(Model, Recommender):
         self.item_vectors.copy_(self.embed_items())
         return history
 
+    def validate(self, data: Dataset) -> Mapping[str, float]:
+        """Hit rate and NDCG of a validation part, and popularity's beside them."""
+        self.item_vectors.copy_(self.embed_items())
+        return dict(self.evaluate(data))
+
     def compute_loss(self, batch: Batch) -> Tensor:
         """In-batch softmax of the batch's queries against its items."""
         items = dense(batch, "item_index")

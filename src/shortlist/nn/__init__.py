@@ -1,6 +1,6 @@
 """Building blocks: embeddings, encoders of features, towers, crosses."""
 
-from shortlist.nn.cross import Cross, MultiLayerDCN
+from shortlist.nn.cross import Cross, CrossNetwork
 from shortlist.nn.embedding import Embedding
 from shortlist.nn.encoders import BagEncoder, DenseEncoder, HistoryEncoder, IndexEncoder
 from shortlist.nn.interaction import DotInteraction
@@ -11,11 +11,11 @@ __all__ = [
     "MLP",
     "BagEncoder",
     "Cross",
+    "CrossNetwork",
     "DenseEncoder",
     "DotInteraction",
     "Embedding",
     "HistoryEncoder",
     "IndexEncoder",
-    "MultiLayerDCN",
     "Tower",
 ]

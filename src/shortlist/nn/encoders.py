@@ -77,10 +77,12 @@ class HistoryEncoder(nn.Module):
         dim: width of the output.
         length: longest history.
         attention: whether the weights are learned.
+        dropout: share of the events that training hides.
     """
 
-    def __init__(self, rows: int, dim: int, *, length: int, attention: bool) -> None:
+    def __init__(self, rows: int, dim: int, *, length: int, attention: bool, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = dropout
         self.embedding = Embedding(rows, dim)
         self.dim = dim
         if attention:
@@ -90,6 +92,9 @@ class HistoryEncoder(nn.Module):
 
     def forward(self, history: Ragged) -> Tensor:
         """Histories of int64 item indices, oldest first, to `[batch, dim]`; zero for an empty history."""
+        if self.training and self.dropout:
+            hidden = torch.rand(len(history.values), device=history.device) < self.dropout
+            history = Ragged(history.values.masked_fill(hidden, 0), history.offsets)
         if not self.attention:
             return pool_mean(self.embedding, history.values, history.offsets)
         weights = self.weights(history)
@@ -109,9 +114,9 @@ class HistoryEncoder(nn.Module):
         distance = history.offsets[1:][rows] - 1 - torch.arange(len(rows), device=rows.device)
         scores = (self.item_score[history.values] + self.distance_score[distance]).float()
         # Scores stay small, so a fixed bound does the work of a maximum over each row.
-        powers = torch.exp(scores.clamp(-30, 30))
+        powers = torch.exp(scores.clamp(-30, 30)) * (history.values > 0)
         sums = torch.zeros(len(history), device=rows.device).index_add(0, rows, powers)
-        return powers / sums[rows]
+        return powers / sums.clamp(min=1e-30)[rows]
 
 
 def build_encoder(feature: Feature, encoding: Encoding, dim: int, *, project: bool) -> nn.Module:
@@ -126,7 +131,11 @@ def build_encoder(feature: Feature, encoding: Encoding, dim: int, *, project: bo
     width: int = getattr(feature, "dim", None) or dim
     if isinstance(feature, History):
         return HistoryEncoder(
-            encoding.size, width, length=feature.length, attention=feature.pooling == "attention"
+            encoding.size,
+            width,
+            length=feature.length,
+            attention=feature.pooling == "attention",
+            dropout=feature.dropout,
         )
     if encoding.shape == "index":
         return IndexEncoder(encoding.size, width)

@@ -1,60 +1,113 @@
-"""Layers of weights with an activation between them."""
+"""Fully connected layers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
-from shortlist.errors import ConfigError
+from shortlist.errors import ConfigError, did_you_mean
 
-Activation = Callable[[], nn.Module]
+Activation = str | Callable[[Tensor], Tensor]
+"""The name of an activation (`"relu"`, …), or any function of a tensor."""
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "elu": nn.functional.elu,
+    "gelu": nn.functional.gelu,
+    "leaky_relu": nn.functional.leaky_relu,
+    "relu": nn.functional.relu,
+    "selu": nn.functional.selu,
+    "sigmoid": torch.sigmoid,
+    "silu": nn.functional.silu,
+    "softplus": nn.functional.softplus,
+    "tanh": torch.tanh,
+}
 
 
 class MLP(nn.Module):
-    """A multi-layer perceptron.
+    """A stack of linear layers, each followed by layer norm, activation and dropout as asked.
 
     Args:
-        inputs: width of the input.
-        units: width of each layer; the last is the output's.
-        activation: makes the module after each layer but the last.
-        final_activation: makes the module after the last layer; None for none.
-        dropout: share of each hidden layer that training hides, from 0 to below 1.
-        bias: whether layers have a bias.
+        in_features: width of the input.
+        units: width of each layer's output, the last being the result's.
+        activation: after every layer but the last.
+        final_activation: after the last layer; None leaves it linear.
+        dropout: share of a hidden layer's outputs that training zeroes, in [0, 1).
+        layer_norm: whether a hidden layer's outputs are normalised before their activation.
+        bias: whether the linear layers have one.
 
     Raises:
-        ConfigError: there is no layer, or a width is less than 1.
+        ConfigError: a width is not positive, an activation is unknown, or the dropout is out of range.
     """
 
     def __init__(
         self,
-        inputs: int,
+        in_features: int,
         units: Sequence[int],
         *,
-        activation: Activation = nn.ReLU,
+        activation: Activation = "relu",
         final_activation: Activation | None = None,
         dropout: float = 0.0,
+        layer_norm: bool = False,
         bias: bool = True,
     ) -> None:
         super().__init__()
-        if not units or min(inputs, *units) < 1:
+        widths = [in_features, *units]
+        if len(widths) < 2 or min(widths) < 1:
             raise ConfigError(
-                f"the layers' widths are {list(units)} on an input of {inputs}",
-                where="MLP",
-                remedy="give at least one layer, each at least 1 wide",
+                f"in_features is {in_features} and units are {list(units)}",
+                remedy="pass positive widths, at least one unit",
             )
-        layers: list[nn.Module] = []
-        for number, width in enumerate(units):
-            layers.append(nn.Linear(inputs, width, bias=bias))
-            if number < len(units) - 1:
-                layers.append(activation())
-                if dropout > 0:
-                    layers.append(nn.Dropout(dropout))
-            inputs = width
-        if final_activation is not None:
-            layers.append(final_activation())
-        self.layers = nn.Sequential(*layers)
+        if not 0 <= dropout < 1:
+            raise ConfigError(f"dropout is {dropout}", remedy="pass a share in [0, 1), such as 0.1")
+        self.in_features = in_features
+        self.out_features = widths[-1]
+        self.linears = nn.ModuleList(
+            nn.Linear(before, after, bias=bias) for before, after in pairwise(widths)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for width in widths[1:-1]) if layer_norm else None
+        self.dropout = nn.Dropout(dropout)
+        self.activation = activation_function(activation)
+        self.final_activation = None if final_activation is None else activation_function(final_activation)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """`[..., inputs]` to `[..., units[-1]]`."""
-        return self.layers(inputs)  # type: ignore[no-any-return]
+        """Apply the layers.
+
+        Args:
+            inputs: `[..., in_features]` float.
+
+        Returns:
+            `[..., units[-1]]`.
+        """
+        hidden = inputs
+        last = len(self.linears) - 1
+        for position, linear in enumerate(self.linears):
+            hidden = linear(hidden)
+            if position < last:
+                if self.norms is not None:
+                    hidden = self.norms[position](hidden)
+                hidden = self.dropout(self.activation(hidden))
+        return hidden if self.final_activation is None else self.final_activation(hidden)
+
+
+def activation_function(activation: Activation) -> Callable[[Tensor], Tensor]:
+    """Look an activation up by name.
+
+    Args:
+        activation: a name, or a function, which is returned as it is.
+
+    Returns:
+        A function of a tensor.
+
+    Raises:
+        ConfigError: the name is unknown.
+    """
+    if not isinstance(activation, str):
+        return activation
+    if activation not in _ACTIVATIONS:
+        raise ConfigError(
+            f"there is no activation {activation!r}", remedy=did_you_mean(activation, _ACTIVATIONS)
+        )
+    return _ACTIVATIONS[activation]

@@ -1,0 +1,1 @@
+"""Figures, each a command: `python -m benchmarks NAME [--quick] [--json FILE]`."""

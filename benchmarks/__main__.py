@@ -1,0 +1,27 @@
+"""`python -m benchmarks NAME [--quick] [--json FILE]`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+
+from benchmarks.harness import report
+
+NAMES = ("quality", "tutorial", "retrieval_training", "encode", "top_k", "import_time")
+SEED = 0
+
+
+def main() -> None:
+    """Run one benchmark and report its figures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("--quick", action="store_true", help="smaller inputs, at most 50 seconds on 2 cores")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
+    arguments = parser.parse_args()
+    figures = importlib.import_module(f"benchmarks.{arguments.name}").run(quick=arguments.quick)
+    report(arguments.name, figures, seed=SEED, quick=arguments.quick, json_file=arguments.json)
+
+
+if __name__ == "__main__":
+    main()

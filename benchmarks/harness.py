@@ -1,0 +1,131 @@
+"""What every benchmark shares: figures, their table and their JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+PACKAGES = ("shortlist", "torch", "numpy", "polars", "scipy")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number.
+
+    Args:
+        name: as the issues give it.
+        value: what was measured.
+        unit: such as `"rows/s"`; empty for a ratio or a share.
+        target: the number to reach, or None.
+        at_least: whether the target is a floor rather than a ceiling.
+        spread: smallest and largest of the runs, or None.
+    """
+
+    name: str
+    value: float
+    unit: str = ""
+    target: float | None = None
+    at_least: bool = True
+    spread: tuple[float, float] | None = None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the target is reached; None without one."""
+        if self.target is None:
+            return None
+        return self.value >= self.target if self.at_least else self.value <= self.target
+
+
+def interleave(runs: dict[str, Callable[[], float]], repeats: int = 5) -> dict[str, list[float]]:
+    """Measure several things in turn, so that a drift of the machine's speed meets all alike.
+
+    Args:
+        runs: a function each that does the work once and returns its seconds.
+        repeats: counted rounds, after one that is not.
+
+    Returns:
+        The seconds of each, in the order of the rounds.
+    """
+    for run in runs.values():
+        run()
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            taken[name].append(run())
+    return taken
+
+
+def ratio_of_medians(slower: Sequence[float], faster: Sequence[float]) -> tuple[float, tuple[float, float]]:
+    """How many times faster one is, with the spread of the ratio round by round."""
+    ratios = [a / b for a, b in zip(slower, faster, strict=True)]
+    return statistics.median(slower) / statistics.median(faster), (min(ratios), max(ratios))
+
+
+def machine() -> dict[str, Any]:
+    """The machine that the figures were measured on."""
+    return {"processor": _processor(), "cores": os.cpu_count(), "system": platform.platform(terse=True)}
+
+
+def report(name: str, figures: Sequence[Figure], *, seed: int, quick: bool, json_file: Path | None) -> None:
+    """Print the table and write the JSON.
+
+    Args:
+        name: the benchmark.
+        figures: what it measured.
+        seed: that it ran with.
+        quick: whether the inputs were the small ones.
+        json_file: where to write; None writes nothing.
+    """
+    table = Table(title=f"{name}{' (quick)' if quick else ''}")
+    for column in ("figure", "value", "unit", "target", "holds", "min–max"):
+        table.add_column(column, justify="left" if column in ("figure", "unit") else "right")
+    for each in figures:
+        sign = "≥" if each.at_least else "≤"
+        target = "" if each.target is None else f"{sign} {each.target:g}"
+        holds = {None: "", True: "yes", False: "NO"}[each.holds]
+        spread = "" if each.spread is None else f"{each.spread[0]:.4g}–{each.spread[1]:.4g}"
+        table.add_row(each.name, f"{each.value:.4g}", each.unit, target, holds, spread)
+    Console(width=120).print(table)
+    if json_file is not None:
+        document = {
+            "benchmark": name,
+            "versions": {"python": platform.python_version(), **_versions()},
+            "machine": machine(),
+            "seed": seed,
+            "quick": quick,
+            "figures": [
+                {"name": f.name, "value": f.value, "unit": f.unit, "target": f.target, "holds": f.holds, "spread": f.spread}
+                for f in figures
+            ],
+        }  # fmt: skip
+        json_file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _processor() -> str:
+    try:
+        output = subprocess.run(["lscpu"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in output.splitlines() if line.startswith("Model name")]
+    return names[0] if names else platform.machine()

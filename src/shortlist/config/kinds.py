@@ -1,0 +1,83 @@
+"""Tables with a `kind`: features, post-rankers and retrievers, checked against the classes themselves."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from shortlist.config.problems import config_error, table_name
+from shortlist.errors import ConfigError, did_you_mean
+
+T = TypeVar("T")
+
+
+def make(factory: Callable[..., T], given: Mapping[str, Any], *, where: str) -> T:
+    """Call a class with keys of the file, each of the type that the class says.
+
+    Args:
+        factory: a class with types on the arguments of its constructor.
+        given: the keys.
+        where: the file and the table, for errors.
+
+    Raises:
+        ConfigError: a key is unknown or missing, or a value is refused.
+    """
+    model = _arguments_of(factory)
+    try:
+        model.model_validate(dict(given))
+    except ValidationError as error:
+        raise config_error(error, model, where=where) from error
+    try:
+        return factory(**given)
+    except ConfigError as error:
+        raise placed(error, where) from error
+
+
+def make_kinds(
+    kinds: Sequence[type[T]], tables: Sequence[Mapping[str, Any]], *, where: str, table: str
+) -> tuple[T, ...]:
+    """Make an object of each of several tables, of the class that its `kind` names.
+
+    Args:
+        kinds: the classes to choose from.
+        tables: each with `kind` and the arguments of that class.
+        where: the file.
+        table: name of the tables, such as `"retriever.query"`.
+
+    Raises:
+        ConfigError: a kind is missing or unknown, or its arguments are refused.
+    """
+    made = []
+    for number, given in enumerate(tables):
+        place = f"{where}, {table_name([*table.split('.'), number])}"
+        named = {cls.__name__: cls for cls in kinds}
+        kind = given.get("kind")
+        if kind is None:
+            raise ConfigError("'kind' is missing", where=place, remedy=did_you_mean("", named))
+        if not isinstance(kind, str) or kind not in named:
+            raise ConfigError(f"kind {kind!r} is unknown", where=place, remedy=did_you_mean(str(kind), named))
+        arguments = {name: value for name, value in given.items() if name != "kind"}
+        made.append(make(named[kind], arguments, where=f"{place}, kind = {kind!r}"))
+    return tuple(made)
+
+
+def placed(error: ConfigError, where: str) -> ConfigError:
+    """The same error with the place in the file in front of its own."""
+    inner = f"{where}, {error.where}" if error.where else where
+    return ConfigError(error.what, where=inner, remedy=error.remedy)
+
+
+@cache
+def _arguments_of(factory: Callable[..., Any]) -> type[BaseModel]:
+    """The arguments of a constructor as a pydantic model; every integer fits 32 bits."""
+    hints = get_type_hints(factory.__init__ if isinstance(factory, type) else factory)
+    fields: dict[str, Any] = {}
+    for name, parameter in inspect.signature(factory).parameters.items():
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[name] = (hints[name], Field(default))
+    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+    return create_model(getattr(factory, "__name__", "arguments"), __config__=config, **fields)

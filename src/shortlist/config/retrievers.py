@@ -1,0 +1,118 @@
+"""`[[funnel.retrieve]]`: which models find candidates, and how many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from shortlist.config.kinds import make
+from shortlist.config.problems import table_name
+from shortlist.errors import ConfigError, did_you_mean
+from shortlist.funnel.retrieve import Nearest, Popular
+from shortlist.models import ALS, EASE, ItemKNN, Recommender
+
+BASELINES: dict[str, type[ALS] | type[EASE] | type[ItemKNN]] = {
+    cls.__name__: cls for cls in (ALS, EASE, ItemKNN)
+}
+KINDS = ("TwoTower", *BASELINES, "Popular")
+
+
+@dataclass(frozen=True)
+class NearestOptions:
+    """What `Nearest` takes besides the model.
+
+    Args:
+        k: how many candidates.
+        name: what the retriever is called; the model's class by default.
+    """
+
+    k: Annotated[int, Field(ge=1)] = 1000
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One retriever of the funnel, not made yet.
+
+    Args:
+        kind: `"TwoTower"` (that of `[retriever]`), the name of a baseline's class, or `"Popular"`.
+        nearest: how many candidates, and the name; not for `"Popular"`.
+        arguments: of the class.
+    """
+
+    kind: str
+    nearest: NearestOptions = NearestOptions()
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the retriever is called."""
+        return self.popular().name if self.kind == "Popular" else self.nearest.name or self.kind.lower()
+
+    def popular(self) -> Popular:
+        """The retriever of the most popular items."""
+        return Popular(**self.arguments)
+
+    def baseline(self) -> ALS | EASE | ItemKNN:
+        """The untrained baseline."""
+        return BASELINES[self.kind](**self.arguments)
+
+    def around(self, model: Recommender) -> Nearest:
+        """The retriever that asks a trained model."""
+        return Nearest(model, self.nearest.k, self.name)
+
+
+def make_sources(
+    tables: Sequence[Mapping[str, Any]] | None, *, with_ranker: bool, where: str
+) -> tuple[Source, ...]:
+    """Check the tables of `[[funnel.retrieve]]`.
+
+    Args:
+        tables: as the file gives them; by default the towers and, for a ranker to choose from, what is popular.
+        with_ranker: whether there is a ranker.
+        where: the file.
+
+    Raises:
+        ConfigError: a kind or an argument is unknown or refused, or two retrievers have one name.
+    """
+    if tables is None:
+        return (Source("TwoTower"), Source("Popular")) if with_ranker else (Source("TwoTower"),)
+    sources = [
+        _source(given, f"{where}, {table_name(['funnel', 'retrieve', number])}")
+        for number, given in enumerate(tables)
+    ]
+    if not sources:
+        raise ConfigError("'retrieve' is empty", where=f"{where}, [funnel]", remedy="name a retriever")
+    names = [source.name for source in sources]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(
+                f"two retrievers are named {name!r}",
+                where=f"{where}, [[funnel.retrieve]]",
+                remedy='give one of them another: name = "…"',
+            )
+    return tuple(sources)
+
+
+def _source(given: Mapping[str, Any], place: str) -> Source:
+    kind = given.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        what = "'kind' is missing" if kind is None else f"kind {kind!r} is unknown"
+        raise ConfigError(what, where=place, remedy=did_you_mean(str(kind), KINDS))
+    place = f"{place}, kind = {kind!r}"
+    rest = {name: value for name, value in given.items() if name != "kind"}
+    if kind == "Popular":
+        make(Popular, rest, where=place)
+        return Source(kind, arguments=rest)
+    options = {name: rest.pop(name) for name in ("k", "name") if name in rest}
+    nearest = make(NearestOptions, options, where=place)
+    if kind in BASELINES:
+        make(BASELINES[kind], rest, where=place)
+    elif rest:
+        unknown = next(iter(rest))
+        remedy = did_you_mean(unknown, ("kind", "k", "name"))
+        raise ConfigError(f"unknown key {unknown!r}", where=place, remedy=f"{remedy}; the rest is in [retriever]")
+    return Source(kind, nearest, rest)

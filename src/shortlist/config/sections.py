@@ -1,0 +1,134 @@
+"""The tables of `shortlist.toml`; a key that is left out has the default of the class it stands for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=1 << 31)]
+Text = Annotated[str, Field(min_length=1)]
+Paths = Text | Annotated[list[Text], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are refused, and no value is converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """The keys that the file gives and that are among the names: arguments for a class."""
+        return {name: getattr(self, name) for name in names if name in self.model_fields_set}
+
+
+class EventSection(Section):
+    """`[data.events.NAME]`: what one type of event counts as; see `shortlist.data.EventType`."""
+
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    label: bool = True
+    history: bool = True
+    negative: bool = False
+
+
+class DataSection(Section):
+    """`[data]`: the files, relative to the TOML file, and their columns; see `shortlist.data.Schema`."""
+
+    interactions: Paths
+    users: Paths | None = None
+    items: Paths | None = None
+    user_id: Text = "user_id"
+    item_id: Text = "item_id"
+    timestamp: Text | None = None
+    label: Text | None = None
+    event: Text | None = None
+    events: dict[Text, EventSection] = Field(default_factory=dict)
+
+
+class SplitSection(Section):
+    """`[split]`: what is held out to measure on.
+
+    Without `by`, the latest events are, or random ones where there are no times.
+    """
+
+    by: Literal["time", "leave_last_out", "random"] | None = None
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    count: Count = 1
+    seed: Seed = 0
+
+
+class RetrieverSection(Section):
+    """`[retriever]`: both `Tower`s and the `Retrieval` task of a `TwoTower`."""
+
+    query: list[dict[str, Any]] | None = None
+    candidate: list[dict[str, Any]] | None = None
+    dim: Width | None = None
+    hidden: list[Width] | None = None
+    dropout: Share | None = None
+    normalise: bool | None = None
+    temperature: Positive | None = None
+    correct_sampling_bias: bool | None = None
+    remove_accidental_hits: bool | None = None
+
+
+class TrainingSection(Section):
+    """`[training]`: what `TwoTower.fit` takes.
+
+    With `patience`, a validation part of the train part decides after how many epochs to stop; then the model
+    is trained anew on the whole train part for as many.
+    """
+
+    epochs: Count = 10
+    batch_size: Count = 1024
+    learning_rate: Positive | None = None
+    schedule: Literal["cosine", "linear"] | None = None
+    warmup_steps: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
+    max_grad_norm: Positive | None = None
+    precision: Literal["float32", "bfloat16", "float16"] | None = None
+    patience: Count | None = None
+    seed: Seed = 0
+
+
+class RankerSection(Section):
+    """`[ranker]`: a `Ranker` and its training; the features are the retriever's by default."""
+
+    query: list[dict[str, Any]] | None = None
+    candidate: list[dict[str, Any]] | None = None
+    dim: Width | None = None
+    cross_layers: Annotated[int, Field(ge=0, le=64)] | None = None
+    hidden: list[Width] | None = None
+    dropout: Share | None = None
+    epochs: Count | None = None
+    batch_size: Count | None = None
+    learning_rate: Positive | None = None
+
+
+class FunnelSection(Section):
+    """`[funnel]`: the sizes, and `[[funnel.retrieve]]` where more than the retriever finds candidates."""
+
+    retrieve: list[dict[str, Any]] | None = None
+    keep: Count | None = None
+    size: Count = 12
+
+
+class BundleSection(Section):
+    """`[bundle]`: where the funnel is written, and whether it is first trained again on all events."""
+
+    path: Text = "bundle"
+    refit: bool = False
+
+
+class Settings(Section):
+    """The whole file."""
+
+    data: DataSection
+    split: SplitSection = SplitSection()
+    retriever: RetrieverSection = RetrieverSection()
+    training: TrainingSection = TrainingSection()
+    ranker: RankerSection | None = None
+    funnel: FunnelSection = FunnelSection()
+    postrank: list[dict[str, Any]] = Field(default_factory=list)
+    bundle: BundleSection = BundleSection()

@@ -1,0 +1,18 @@
+"""Where tables come from: MovieLens, table files, databases, LIBSVM files, a synthetic catalogue."""
+
+from shortlist.datasets.files import from_files
+from shortlist.datasets.guess import guess_schema
+from shortlist.datasets.libsvm import RankingTable, read_libsvm
+from shortlist.datasets.movielens import movielens
+from shortlist.datasets.sql import from_sql
+from shortlist.datasets.synthetic import synthetic
+
+__all__ = [
+    "RankingTable",
+    "from_files",
+    "from_sql",
+    "guess_schema",
+    "movielens",
+    "read_libsvm",
+    "synthetic",
+]

@@ -1,0 +1,54 @@
+"""What a search answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResults:
+    """The best items of each query, best first, ties in the order of the index's `ids`.
+
+    `ids, scores = index.search(queries, k=10)` unpacks it.
+
+    Args:
+        ids: `[batch, width]`, or `[width]` for a single query: int64, or objects for string ids; `width` is k
+            or the number of items, whichever is less. -1 (None for strings) where fewer items are allowed.
+        scores: float32 of the same shape, -inf where there is no item: the inner product, the cosine, or
+            minus the squared distance.
+    """
+
+    ids: NDArray[Any]
+    scores: NDArray[np.float32]
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        yield self.ids
+        yield self.scores
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def ids_at(ids: pl.Series, places: NDArray[np.int64]) -> NDArray[Any]:
+    """The ids at some places.
+
+    Args:
+        ids: `[n]` String or Int64.
+        places: any shape, 0..n - 1, or -1 for none.
+
+    Returns:
+        The same shape: int64 with -1 for none, or objects with None for none.
+    """
+    if ids.dtype == pl.Int64:
+        if len(ids) == 0:
+            return np.full(places.shape, -1, np.int64)
+        return np.where(places >= 0, ids.to_numpy()[places], -1)
+    flat = pl.Series(places.ravel())
+    found = ids.gather(flat.set(flat < 0, None)).to_numpy()
+    return np.asarray(found, dtype=object).reshape(places.shape)

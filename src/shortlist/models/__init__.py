@@ -1,0 +1,30 @@
+"""Models that recommend: two towers, the ranker, and the baselines that every model has to beat."""
+
+from shortlist.models.als import ALS
+from shortlist.models.ease import EASE
+from shortlist.models.evaluation import Evaluation, LosesToPopularity, evaluate
+from shortlist.models.item_knn import ItemKNN
+from shortlist.models.list_loader import RankingLists
+from shortlist.models.model import Model
+from shortlist.models.popularity import Popularity
+from shortlist.models.ranker import Ranker
+from shortlist.models.recommender import Recommender
+from shortlist.models.storage import load_model, save_model
+from shortlist.models.two_tower import TwoTower
+
+__all__ = [
+    "ALS",
+    "EASE",
+    "Evaluation",
+    "ItemKNN",
+    "LosesToPopularity",
+    "Model",
+    "Popularity",
+    "Ranker",
+    "RankingLists",
+    "Recommender",
+    "TwoTower",
+    "evaluate",
+    "load_model",
+    "save_model",
+]

@@ -1,0 +1,8 @@
+"""What a model is trained for: from embeddings or scores and labels to one loss."""
+
+from shortlist.tasks.multitask import MultiTask
+from shortlist.tasks.ranking import Ranking
+from shortlist.tasks.retrieval import Retrieval
+from shortlist.tasks.sampling_probability import SamplingProbability
+
+__all__ = ["MultiTask", "Ranking", "Retrieval", "SamplingProbability"]

@@ -1,0 +1,245 @@
+"""The optimizers of embedding models: Adagrad as Keras has it, and with adaptive clipping.
+
+A sparse gradient touches only its rows; rows that come more than once are summed first, so a batch that
+holds an item twice takes one step for it and not two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, overload
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from shortlist.errors import ConfigError
+
+_Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
+
+
+class Adagrad(Optimizer):
+    """Adagrad: each weight's step shrinks with the root of its summed squared gradients.
+
+    `accumulator += gradient²; weight -= lr * gradient / sqrt(accumulator + eps)`.
+
+    Args:
+        params: parameters, or groups of them.
+        lr: learning rate; positive. Embeddings like 0.05 to 0.5.
+        initial_accumulator_value: where the sums start; not negative.
+        eps: added under the root; positive.
+
+    Raises:
+        ConfigError: an argument is out of range.
+
+    Source: Duchi et al., Adaptive subgradient methods (JMLR 2011); the placing of `eps` is Keras's.
+    """
+
+    def __init__(
+        self,
+        params: _Parameters,
+        lr: float = 0.1,
+        *,
+        initial_accumulator_value: float = 0.1,
+        eps: float = 1e-7,
+    ) -> None:
+        _check_range("lr", lr, above=0)
+        _check_range("initial_accumulator_value", initial_accumulator_value)
+        _check_range("eps", eps, above=0)
+        defaults = {"lr": lr, "initial_accumulator_value": initial_accumulator_value, "eps": eps}
+        super().__init__(params, defaults)
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Take one step.
+
+        Args:
+            closure: recomputes the loss and its gradients first; usually None.
+
+        Returns:
+            The closure's loss, or None.
+        """
+        loss = reevaluate(closure)
+        with torch.no_grad():
+            for group in self.param_groups:
+                for weight in group["params"]:
+                    if weight.grad is not None:
+                        self._update(weight, group)
+        return loss
+
+    def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
+        accumulator = _accumulator(self.state[weight], weight, group)
+        rows, gradient = _rows_and_gradient(weight)
+        if rows is None:
+            accumulator.addcmul_(gradient, gradient)
+            weight.addcdiv_(gradient, (accumulator + group["eps"]).sqrt_(), value=-group["lr"])
+            return
+        sums = accumulator[rows].addcmul_(gradient, gradient)
+        accumulator[rows] = sums
+        weight[rows] = weight[rows].addcdiv_(gradient, (sums + group["eps"]).sqrt_(), value=-group["lr"])
+
+
+class ClippyAdagrad(Optimizer):
+    """Adagrad whose step on a tensor is scaled down until no weight moves too far.
+
+    A step may move a weight by at most `variable_relative_threshold * |weight| +
+    accumulator_relative_threshold / sqrt(accumulator + eps) + absolute_threshold`; one factor in [0, 1] for
+    the whole tensor (for a sparse gradient, for its rows) sees to that. It lets the learning rate be much
+    higher than Adagrad's without divergence.
+
+    Args:
+        params: parameters, or groups of them.
+        lr: learning rate; positive. The paper's is 1.
+        initial_accumulator_value: where the sums start; not negative.
+        variable_relative_threshold: not negative.
+        accumulator_relative_threshold: not negative.
+        absolute_threshold: not negative.
+        eps: added under the root; positive.
+        clip_accumulator_update: whether the sums grow by the scaled gradient, as if it had been clipped
+            before; not with `use_standard_accumulator_update`.
+        use_standard_accumulator_update: whether the sums grow before the step, as in Adagrad, rather than
+            after it.
+
+    Raises:
+        ConfigError: an argument is out of range, or both ways of growing the sums are asked for.
+
+    Source: Tang et al., Improving training stability for multitask ranking models (KDD 2023).
+    """
+
+    def __init__(
+        self,
+        params: _Parameters,
+        lr: float = 0.1,
+        *,
+        initial_accumulator_value: float = 0.1,
+        variable_relative_threshold: float = 0.1,
+        accumulator_relative_threshold: float = 0.0,
+        absolute_threshold: float = 1e-7,
+        eps: float = 1e-7,
+        clip_accumulator_update: bool = False,
+        use_standard_accumulator_update: bool = False,
+    ) -> None:
+        _check_range("lr", lr, above=0)
+        _check_range("eps", eps, above=0)
+        defaults = {
+            "initial_accumulator_value": initial_accumulator_value,
+            "variable_relative_threshold": variable_relative_threshold,
+            "accumulator_relative_threshold": accumulator_relative_threshold,
+            "absolute_threshold": absolute_threshold,
+        }
+        for name, value in defaults.items():
+            _check_range(name, value)
+        if clip_accumulator_update and use_standard_accumulator_update:
+            raise ConfigError(
+                "clip_accumulator_update and use_standard_accumulator_update are both on",
+                remedy="the clipped gradient is not known before the step: choose one",
+            )
+        flags = {
+            "clip_accumulator_update": clip_accumulator_update,
+            "use_standard_accumulator_update": use_standard_accumulator_update,
+        }
+        super().__init__(params, {"lr": lr, "eps": eps, **defaults, **flags})
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Take one step.
+
+        The factor of each tensor's last step is kept in its state as `clipping_factor`, to be watched.
+
+        Args:
+            closure: recomputes the loss and its gradients first; usually None.
+
+        Returns:
+            The closure's loss, or None.
+        """
+        loss = reevaluate(closure)
+        with torch.no_grad():
+            for group in self.param_groups:
+                for weight in group["params"]:
+                    if weight.grad is not None:
+                        self._update(weight, group)
+        return loss
+
+    def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[weight]
+        accumulator = _accumulator(state, weight, group)
+        rows, gradient = _rows_and_gradient(weight)
+        values = weight if rows is None else weight[rows]
+        sums = accumulator if rows is None else accumulator[rows]
+        before = group["use_standard_accumulator_update"]
+        if before:
+            sums = sums + gradient.square()
+        precondition = (sums + group["eps"]).rsqrt()
+        change = group["lr"] * gradient * precondition
+        limit = (
+            group["variable_relative_threshold"] * values.abs()
+            + group["accumulator_relative_threshold"] * precondition
+            + group["absolute_threshold"]
+        )
+        factor = _largest_factor(change, limit)
+        if not before:
+            grown = gradient * factor if group["clip_accumulator_update"] else gradient
+            sums = sums + grown.square()
+        state["clipping_factor"] = factor
+        if rows is None:
+            accumulator.copy_(sums)
+            weight.sub_(change * factor)
+        else:
+            accumulator[rows] = sums
+            weight[rows] = values - change * factor
+
+
+def _check_range(name: str, value: float, *, above: float | None = None) -> None:
+    fits = value > above if above is not None else value >= 0
+    if not (fits and value < float("inf")):
+        raise ConfigError(
+            f"{name} is {value}",
+            remedy=f"pass a {'positive' if above is not None else 'non-negative'} number",
+        )
+
+
+def reevaluate(closure: Callable[[], float] | None) -> float | None:
+    """Compute the loss and its gradients anew, for optimizers that are given a closure.
+
+    Args:
+        closure: answers the loss; or None.
+
+    Returns:
+        The loss, or None.
+    """
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
+
+
+def _accumulator(state: dict[str, Any], weight: Tensor, group: dict[str, Any]) -> Tensor:
+    if "accumulator" not in state:
+        state["accumulator"] = torch.full_like(weight, group["initial_accumulator_value"])
+    accumulator: Tensor = state["accumulator"]
+    return accumulator
+
+
+def _rows_and_gradient(weight: Tensor) -> tuple[Tensor | None, Tensor]:
+    # The touched rows (None for all) and their gradients, repeated rows summed.
+    gradient = weight.grad
+    assert gradient is not None
+    if not gradient.is_sparse:
+        return None, gradient
+    summed = gradient.coalesce()
+    return summed.indices()[0], summed.values()
+
+
+def _largest_factor(change: Tensor, limit: Tensor) -> Tensor:
+    # The largest factor in [0, 1] with |change| * factor <= limit everywhere; where nothing changes, any.
+    if change.numel() == 0:
+        return change.new_ones(())
+    size = change.abs()
+    ratios = torch.where(size > 0, limit / size, torch.ones_like(size))
+    return ratios.min().clamp(max=1.0)

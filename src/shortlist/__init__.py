@@ -34,3 +34,38 @@ from shortlist.models import Model, Ranker, TwoTower
 from shortlist.nn import Tower
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Category",
+    "Dataset",
+    "Error",
+    "EventType",
+    "Feature",
+    "Funnel",
+    "History",
+    "Id",
+    "Model",
+    "Number",
+    "Ragged",
+    "Ranker",
+    "Schema",
+    "Tags",
+    "Text",
+    "Timestamp",
+    "Tower",
+    "TwoTower",
+    "Vector",
+    "data",
+    "datasets",
+    "evaluation",
+    "index",
+    "losses",
+    "metrics",
+    "models",
+    "nn",
+    "postrank",
+    "rank",
+    "retrieve",
+    "tasks",
+    "training",
+]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.conftest import _shared_folder
 from torch import Tensor
 from torch.nn import functional
 
@@ -32,7 +33,6 @@ from shortlist.nn.cross import Cross, CrossNetwork
 from shortlist.nn.interaction import DotInteraction
 from shortlist.tasks import Ranking, Retrieval
 from shortlist.training.optimizers import Adagrad, ClippyAdagrad
-from tests.conftest import _shared_folder
 
 RELATIVE = 1e-5
 # Recorded arrays that the JSON does not describe; "#" marks the gradients of an entry.
@@ -194,9 +194,7 @@ def test_accuracy_in_the_batch_is_matched(goldens: Goldens) -> None:
     task = plain_task(batch_metrics=[InBatchTopK(ks=(5,)), KerasAUC()])
     task(goldens.input("q"), goldens.input("c"))
     top, area = (metric.compute() for metric in task.batch_metrics)
-    goldens.check(
-        "retrieval/batch_metrics_top5_auc", torch.tensor([top["in_batch_hit_rate@5"], area["auc"]])
-    )
+    goldens.check("retrieval/batch_metrics_top5_auc", torch.tensor([top["in_batch_hit_rate@5"], area["auc"]]))
 
 
 class KerasAUC(AUC):
@@ -332,9 +330,7 @@ def check_optimizer(goldens: Goldens, name: str) -> None:
             weight.grad = goldens.input("opt_g")[step].clone()
         else:
             rows, values = goldens.input("opt_sparse_ix")[step], goldens.input("opt_sparse_g")[step]
-            weight.grad = torch.sparse_coo_tensor(
-                rows[None], values, weight.shape, check_invariants=True
-            )
+            weight.grad = torch.sparse_coo_tensor(rows[None], values, weight.shape, check_invariants=True)
         optimizer.step()
         steps.append(weight.detach().clone())
     goldens.check(name, torch.stack(steps))
@@ -354,9 +350,7 @@ CHECKS: dict[str, Callable[[Goldens, str], None]] = {
 
 
 def plain_task(**settings: Any) -> Retrieval:
-    return Retrieval(
-        temperature=1.0, correct_sampling_bias=False, remove_accidental_hits=False, **settings
-    )
+    return Retrieval(temperature=1.0, correct_sampling_bias=False, remove_accidental_hits=False, **settings)
 
 
 def test_no_hard_negatives_is_an_error_and_not_a_loss_of_zero() -> None:

@@ -65,7 +65,9 @@ def check_postrankers(postrank: Sequence[PostRanker], data: Dataset, *, where: s
     plain = data.catalogue
     catalogue = Catalogue(plain.items, plain.vocabulary, vectors=torch.ones(len(plain), 1))
     one = Candidates.from_padded(torch.ones(1, 1, dtype=torch.int64), torch.ones(1, 1))
-    requests = Requests.from_history(Ragged.from_lengths(torch.zeros(0, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)))
+    requests = Requests.from_history(
+        Ragged.from_lengths(torch.zeros(0, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))
+    )
     for number, stage in enumerate(postrank):
         try:
             stage.rerank(one, size=1, catalogue=catalogue, requests=requests, seed=0)

@@ -221,7 +221,10 @@ class Config:
         )
 
     def _paths(self, given: str | list[str]) -> list[Path]:
-        return [self.file.parent / Path(each).expanduser() for each in ([given] if isinstance(given, str) else given)]
+        return [
+            self.file.parent / Path(each).expanduser()
+            for each in ([given] if isinstance(given, str) else given)
+        ]
 
     def _key_of(self, error: SchemaError) -> str:
         """The key of `[data]` whose column an error is about."""
@@ -239,4 +242,3 @@ def _schema(settings: Settings, *, where: str) -> Schema:
         return Schema(**{key: getattr(section, key) for key in SCHEMA_KEYS}, events=events)
     except ConfigError as error:
         raise placed(error, where) from error
-

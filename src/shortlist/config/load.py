@@ -57,5 +57,8 @@ def _parse(file: Path) -> dict[str, Any]:
         raise ConfigError(
             f"the file is not in UTF-8 (byte {error.start})", where=str(file), remedy="save it as UTF-8"
         ) from error
-    except (ValueError, RecursionError) as error:  # also what int() and deep nesting give, not only TOML's own
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # also what int() and deep nesting give, not only TOML's own
         raise ConfigError(f"not TOML: {error}", where=str(file), remedy="mend that place") from error

@@ -114,5 +114,7 @@ def _source(given: Mapping[str, Any], place: str) -> Source:
     elif rest:
         unknown = next(iter(rest))
         remedy = did_you_mean(unknown, ("kind", "k", "name"))
-        raise ConfigError(f"unknown key {unknown!r}", where=place, remedy=f"{remedy}; the rest is in [retriever]")
+        raise ConfigError(
+            f"unknown key {unknown!r}", where=place, remedy=f"{remedy}; the rest is in [retriever]"
+        )
     return Source(kind, nearest, rest)

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from shortlist.data.candidates import Candidates
 from shortlist.data.catalogue import Catalogue
+from shortlist.data.duration import parse_duration
 from shortlist.data.requests import Requests
 from shortlist.errors import SchemaError
 from shortlist.postrank.checks import check_column, check_fraction
 from shortlist.postrank.columns import item_times
-from shortlist.data.duration import parse_duration
 from shortlist.postrank.protocol import check_inputs
 from shortlist.postrank.scale import rescored, unit_scores
 

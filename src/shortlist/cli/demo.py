@@ -14,7 +14,7 @@ from shortlist.datasets import movielens, synthetic
 from shortlist.errors import DataError
 from shortlist.evaluation import funnel_report
 from shortlist.funnel import Funnel
-from shortlist.funnel.retrieve import Nearest, Popular
+from shortlist.funnel.retrieve import Nearest
 from shortlist.models import EASE, Popularity, Recommender, TwoTower
 from shortlist.nn import Tower
 from shortlist.tasks import Retrieval
@@ -39,7 +39,7 @@ def run(folder: Path | None, bundle: Path, seed: int) -> None:
     )
     retriever.fit(train, epochs=8, learning_rate=3e-3, seed=seed, progress=console.is_terminal)
     funnel = Funnel(
-        retrieve=[Nearest(retriever, k=300), Popular(k=50)],
+        retrieve=[Nearest(retriever, k=300)],
         postrank=[postrank.Diversity(0.05)],
     )
     models = {"popularity": Popularity().fit(train), "EASE": EASE().fit(train), "two towers": retriever}

@@ -42,7 +42,11 @@ def run(folder: Path | None, bundle: Path, seed: int) -> None:
         retrieve=[Nearest(retriever, k=300)],
         postrank=[postrank.Diversity(0.05)],
     )
-    models = {"popularity": Popularity().fit(train), "EASE": EASE().fit(train), "two towers": retriever}
+    models: dict[str, Recommender] = {
+        "popularity": Popularity().fit(train),
+        "EASE": EASE().fit(train),
+        "two towers": retriever,
+    }
     console.print(_table(models, test))
     console.print(str(funnel_report(funnel, test)), markup=False)
     user = train.user_vocabulary.ids[0]

@@ -74,7 +74,7 @@ def placed(error: ConfigError, where: str) -> ConfigError:
 @cache
 def _arguments_of(factory: Callable[..., Any]) -> type[BaseModel]:
     """The arguments of a constructor as a pydantic model; every integer fits 32 bits."""
-    hints = get_type_hints(factory.__init__ if isinstance(factory, type) else factory)
+    hints = get_type_hints(factory.__init__ if isinstance(factory, type) else factory)  # type: ignore[misc]  # only its annotations are read
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(factory).parameters.items():
         default = ... if parameter.default is parameter.empty else parameter.default

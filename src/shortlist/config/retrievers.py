@@ -107,7 +107,7 @@ def _source(given: Mapping[str, Any], place: str) -> Source:
     if kind == "Popular":
         make(Popular, rest, where=place)
         return Source(kind, arguments=rest)
-    options = {name: rest.pop(name) for name in ("k", "name") if name in rest}
+    options: dict[str, Any] = {name: rest.pop(name) for name in ("k", "name") if name in rest}
     nearest = make(NearestOptions, options, where=place)
     if kind in BASELINES:
         make(BASELINES[kind], rest, where=place)

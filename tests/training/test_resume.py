@@ -281,13 +281,12 @@ for line in sys.stdin:  # each line starts a training, in a process of its own
 @pytest.fixture
 def server(tmp_path):
     """A process that forks trainings, so that torch is imported once for many kills."""
-    here, source = Path(__file__).parent, Path(__file__).resolve().parents[2] / "src"
+    here = Path(__file__).parent
     process = subprocess.Popen(
         [sys.executable, "-c", FORKS_TRAININGS, str(here), str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": f"{source}:{os.environ.get('PYTHONPATH', '')}"},
     )
     yield process
     process.kill()

@@ -152,14 +152,14 @@ class History(Feature):
         pooling: `"mean"`, or `"attention"`, which learns how much each event counts from its item and from
             how many events ago it was.
         dropout: share of the events that training hides, from 0 to below 1. Where times are unknown a
-            history is all the user's other events, and a model could learn to guess the target as the one
-            that is missing: hide a half then.
+            history is all the user's other events, and without dropout a model learns to guess the target
+            as the one that is missing.
         dim: width of the embedding; the tower's width by default.
     """
 
     length: int = 50
-    pooling: Literal["mean", "attention"] = "mean"
-    dropout: float = 0.0
+    pooling: Literal["mean", "attention"] = "attention"
+    dropout: float = 0.5
     dim: int | None = None
     suffix: ClassVar[str] = "_history"
 

@@ -72,7 +72,7 @@ def fit(
 
         earlier, recent = train.split_leave_last_out(count=5)
         retriever.fit(earlier)
-        sl.rank.fit(ranker, [sl.rank.Nearest(retriever)], recent)
+        sl.rank.fit(ranker, [sl.retrieve.Nearest(retriever)], recent)
         retriever.fit(train)    # the funnel then uses a retriever that knows the recent events too
 
     Args:

@@ -75,10 +75,11 @@ class ListLoader:
         space: which features a batch holds.
         scores: names of the candidates' score features.
         batch_size: requests a batch.
-        seed: of the order.
+        negatives: how many candidates that were not wanted a list keeps, drawn anew every epoch.
+        seed: of the order and the draws.
 
     Raises:
-        ConfigError: the batch size is less than 1.
+        ConfigError: the batch size or the number of negatives is less than 1.
         DataError: no candidate has a label above 0.
     """
 
@@ -89,17 +90,22 @@ class ListLoader:
         *,
         scores: Sequence[str],
         batch_size: int,
+        negatives: int,
         seed: int = 0,
     ) -> None:
-        if batch_size < 1:
-            raise ConfigError(f"batch_size must be at least 1, got {batch_size}", remedy="such as 64")
+        if min(batch_size, negatives) < 1:
+            raise ConfigError(
+                f"batch_size is {batch_size} and negatives {negatives}", remedy="give at least 1, such as 64"
+            )
         if not bool((lists.labels > 0).any()):
             raise DataError(
                 "none of the candidates was wanted, so there is nothing to learn",
                 remedy="retrieve more candidates, or hold out more events",
             )
-        self.lists, self.space, self.scores = lists, space, tuple(scores)
-        self.batch_size, self.seed = batch_size, seed
+        self.lists, self.space = lists, space
+        self.batch_size, self.negatives, self.seed = batch_size, negatives, seed
+        # Scores are relative to the whole list, so they are worked out before negatives are drawn.
+        self.relative = relative_columns(lists.candidates, scores)
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -114,9 +120,26 @@ class ListLoader:
         """
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
         order = torch.randperm(len(self.lists), generator=generator)
+        drawn = self._draw(generator)
+        items = self.lists.candidates.items.values
         for first in range(start * self.batch_size, len(order), self.batch_size):
-            part = self.lists.take(order[first : first + self.batch_size])
-            yield list_batch(part.requests, part.candidates, self.space, self.scores) | {"label": part.labels}
+            rows = order[first : first + self.batch_size]
+            chosen = drawn.take(rows)
+            yield _features(self.lists.requests.take(rows), items[chosen.values], self.space) | {
+                "row": chosen.row_ids(),
+                "scores": self.relative[chosen.values],
+                "label": self.lists.labels[chosen.values],
+            }
+
+    def _draw(self, generator: torch.Generator) -> Ragged:
+        """For each list, the positions of its wanted candidates and of some others."""
+        rows, wanted = self.lists.candidates.row_ids(), self.lists.labels > 0
+        lottery = torch.rand(len(rows), generator=generator) - wanted.float()  # the wanted come first
+        order = torch.argsort(lottery)
+        order = order[torch.argsort(rows[order], stable=True)]
+        per_list = torch.bincount(rows[wanted], minlength=len(self.lists)) + self.negatives
+        kept = self.lists.candidates.items.positions() < per_list[rows]
+        return Ragged.from_lengths(order[kept], torch.bincount(rows[kept], minlength=len(self.lists)))
 
 
 def list_batch(
@@ -134,12 +157,27 @@ def list_batch(
         The query features, one row a request; the candidate features, one row a candidate; `row`, `[total]`
         int64, the request of each candidate; and `scores`, `[total, 3 * len(scores)]`, see `relative_scores`.
     """
-    batch = {**space.query_batch(requests), **space.candidate_batch(candidates.items.values)}
-    batch["row"] = candidates.row_ids()
-    batch["scores"] = torch.cat(
-        [relative_scores(_score(candidates, name), candidates.items) for name in scores], dim=1
-    ) if scores else torch.zeros(len(candidates.scores), 0)  # fmt: skip
-    return batch
+    features = _features(requests, candidates.items.values, space)
+    return features | {"row": candidates.row_ids(), "scores": relative_columns(candidates, scores)}
+
+
+def _features(requests: Requests, items: Tensor, space: FeatureSpace) -> Batch:
+    return {**space.query_batch(requests), **space.candidate_batch(items)}
+
+
+def relative_columns(candidates: Candidates, names: Sequence[str]) -> Tensor:
+    """The relative scores of several score features, side by side.
+
+    Args:
+        candidates: one row a request.
+        names: of the score features.
+
+    Returns:
+        `[total, 3 * len(names)]`.
+    """
+    empty = torch.zeros(len(candidates.scores), 0)
+    parts = [relative_scores(_score(candidates, name), candidates.items) for name in names]
+    return torch.cat([empty, *parts], dim=1)
 
 
 def relative_scores(scores: Tensor, items: Ragged) -> Tensor:

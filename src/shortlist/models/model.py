@@ -23,7 +23,6 @@ class TrainingOptions(TypedDict, total=False):
     """What `Model.fit` passes on to `shortlist.training.fit`, where each is described."""
 
     optimizer: Optimizer | Any
-    learning_rate: float
     schedule: Literal["cosine", "linear"] | None
     warmup_steps: int
     max_grad_norm: float | None
@@ -124,6 +123,7 @@ class Model(nn.Module):
         *,
         epochs: int = 10,
         batch_size: int = 1024,
+        learning_rate: float | None = 3e-3,
         validation: Dataset | None = None,
         seed: int = 0,
         **options: Unpack[TrainingOptions],
@@ -134,6 +134,7 @@ class Model(nn.Module):
             data: the train part.
             epochs: how often to go through it.
             batch_size: events a step.
+            learning_rate: of the optimizer to be made (Adam by default); None for one that is given.
             validation: a test part to evaluate on after each epoch; `monitor` and `patience` then stop early.
             seed: of the initial weights, the order of the events and dropout.
             **options: see `shortlist.training.fit`.
@@ -144,7 +145,9 @@ class Model(nn.Module):
         self.build(data, seed=seed)
         loader = self.make_loader(data, batch_size=batch_size, seed=seed)
         validate = None if validation is None else lambda: self.validate(validation)
-        return train(self, loader, epochs=epochs, validate=validate, seed=seed, **options)
+        return train(
+            self, loader, epochs=epochs, learning_rate=learning_rate, validate=validate, seed=seed, **options
+        )
 
     def make_loader(self, data: Dataset, *, batch_size: int, seed: int) -> BatchLoader:
         """The batches that `fit` goes through: the positive events.

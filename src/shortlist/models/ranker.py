@@ -115,6 +115,8 @@ class Ranker(Model):
         *,
         epochs: int = 10,
         batch_size: int = 64,
+        negatives: int = 50,
+        learning_rate: float | None = 3e-3,
         seed: int = 0,
         **options: Unpack[TrainingOptions],
     ) -> TrainingHistory:
@@ -125,6 +127,8 @@ class Ranker(Model):
             lists: requests, candidates and labels; the retrievers should not have seen the labels.
             epochs: how often to go through the lists.
             batch_size: requests a step.
+            negatives: how many candidates that were not wanted a list keeps, drawn anew every epoch.
+            learning_rate: of the optimizer to be made; None for one that is given.
             seed: of the initial weights, the order and dropout.
             **options: see `shortlist.training.fit`.
 
@@ -132,8 +136,10 @@ class Ranker(Model):
             Loss and seconds of each epoch.
         """
         space = self.build(data, seed=seed)
-        loader = ListLoader(lists, space, scores=self.scores, batch_size=batch_size, seed=seed)
-        return train(self, loader, epochs=epochs, seed=seed, **options)
+        loader = ListLoader(
+            lists, space, scores=self.scores, batch_size=batch_size, negatives=negatives, seed=seed
+        )
+        return train(self, loader, epochs=epochs, learning_rate=learning_rate, seed=seed, **options)
 
     def make_loader(self, data: Dataset, *, batch_size: int, seed: int) -> BatchLoader:
         """Every labelled event for itself, negative ones too: for clicks and ratings."""

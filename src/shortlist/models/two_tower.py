@@ -83,6 +83,7 @@ class TwoTower(Model, Recommender):
         *,
         epochs: int = 10,
         batch_size: int = 1024,
+        learning_rate: float | None = 3e-3,
         validation: Dataset | None = None,
         seed: int = 0,
         **options: Unpack[TrainingOptions],
@@ -92,7 +93,13 @@ class TwoTower(Model, Recommender):
         self.build(data, seed=seed)
         self.item_probability.copy_(item_probability(data))
         history = super().fit(
-            data, epochs=epochs, batch_size=batch_size, validation=validation, seed=seed, **options
+            data,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            validation=validation,
+            seed=seed,
+            **options,
         )
         self.item_vectors.copy_(self.embed_items())
         return history

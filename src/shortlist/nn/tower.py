@@ -29,7 +29,8 @@ class Tower(nn.Module):
         dim: width of the embedding.
         hidden: widths of the hidden layers.
         dropout: share of the inputs and of each hidden layer that training hides, from 0 to below 1.
-        normalise: whether embeddings are brought to length 1, so that a dot product is a cosine.
+        normalise: whether embeddings are brought to length 1, so that a dot product is a cosine: popularity
+            then has to be learned from the features, and training is steadier.
 
     Raises:
         ConfigError: there is no feature, or a number is out of range.
@@ -42,7 +43,7 @@ class Tower(nn.Module):
         dim: int = 64,
         hidden: Sequence[int] = (),
         dropout: float = 0.0,
-        normalise: bool = False,
+        normalise: bool = True,
     ) -> None:
         super().__init__()
         if not features:

@@ -31,7 +31,7 @@ class Retrieval(nn.Module):
     it such a model often loses to plain popularity.
 
     Args:
-        temperature: divides the scores; positive. 0.05 suits embeddings of unit length; use 1 for free ones.
+        temperature: divides the scores; positive. 0.2 suits embeddings of unit length; use 1 for free ones.
         correct_sampling_bias: whether to apply the logQ correction.
         remove_accidental_hits: whether a negative that is the query's own item is left out.
         num_hard_negatives: keep only that many negatives, the highest scores; None keeps all.
@@ -51,7 +51,7 @@ class Retrieval(nn.Module):
     def __init__(
         self,
         *,
-        temperature: float = 0.05,
+        temperature: float = 0.2,
         correct_sampling_bias: bool = True,
         remove_accidental_hits: bool = True,
         num_hard_negatives: int | None = None,

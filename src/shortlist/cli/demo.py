@@ -61,11 +61,8 @@ def train_funnel(train: Dataset, *, seed: int, progress: bool = False) -> Funnel
         The funnel, its retrievers trained on the whole train part.
     """
     earlier, recent = train.split_leave_last_out(count=RANKER_EVENTS)
-    ranker = Ranker(
-        [History("item_id")],
-        [Id("item_id"), Tags("genres")],
-        scores=["score_towers", "score_ease"],
-    )
+    # No ids: a few thousand lists are too few to learn an embedding of every item from.
+    ranker = Ranker(candidate=[Tags("genres")], scores=["score_towers", "score_ease"])
     rank.fit(ranker, _retrievers(earlier, seed, progress), recent, epochs=4, seed=seed, progress=progress)
     return Funnel(
         retrieve=_retrievers(train, seed, progress),

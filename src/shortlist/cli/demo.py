@@ -73,8 +73,8 @@ def train_funnel(train: Dataset, *, seed: int, progress: bool = False) -> Funnel
 
 def _retrievers(data: Dataset, seed: int, progress: bool) -> list[Retriever]:
     towers = TwoTower(
-        Tower([Id("user_id"), History("item_id")]),
-        Tower([Id("item_id"), Text("title"), Tags("genres")]),
+        Tower([Id("user_id"), History("item_id", length=50)], dim=64),
+        Tower([Id("item_id"), Text("title"), Tags("genres")], dim=64),
     )
     towers.fit(data, seed=seed, progress=progress)
     return [Nearest(towers, k=200, name="towers"), Nearest(EASE().fit(data), k=100, name="ease")]

@@ -157,7 +157,7 @@ class History(Feature):
         dim: width of the embedding; the tower's width by default.
     """
 
-    length: int = 50
+    length: int = 200
     pooling: Literal["mean", "attention"] = "attention"
     dropout: float = 0.5
     dim: int | None = None

@@ -40,7 +40,7 @@ class Tower(nn.Module):
         self,
         features: Sequence[Feature],
         *,
-        dim: int = 64,
+        dim: int = 128,
         hidden: Sequence[int] = (),
         dropout: float = 0.0,
         normalise: bool = True,

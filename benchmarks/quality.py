@@ -61,8 +61,8 @@ def build_funnel(train: sl.Dataset, *, seed: int) -> sl.Funnel:
 def _tutorial(seeds: Sequence[int]) -> list[Figure]:
     train, test = tutorial_split()
     default = [_default_model(train, seed) for seed in seeds]
-    tuned = [_tutorial_model(train, seed, epochs=12, dim=256) for seed in seeds]
-    allowed = [_tutorial_model(train, seed, epochs=5, dim=64) for seed in seeds]
+    tuned = [_tutorial_model(train, seed, epochs=12, mask_seen=True) for seed in seeds]
+    allowed = [_tutorial_model(train, seed, epochs=4, mask_seen=False) for seed in seeds]
     figures = []
     for prefix, models, seen, targets in (
         ("ml100k_tutorial", allowed, True, (0.060, 0.394)),
@@ -98,11 +98,11 @@ def _default_model(train: sl.Dataset, seed: int) -> sl.TwoTower:
     return model
 
 
-def _tutorial_model(train: sl.Dataset, seed: int, *, epochs: int, dim: int) -> sl.TwoTower:
-    """Whole histories, plain means; width and epochs chosen on a tenth of the train rows."""
+def _tutorial_model(train: sl.Dataset, seed: int, *, epochs: int, mask_seen: bool) -> sl.TwoTower:
+    """Whole histories, plain means; epochs and mask chosen on a tenth of the train rows."""
     history = sl.History("movie_title", length=1000, pooling="mean")
     model = sl.TwoTower(
-        query=sl.Tower([history], dim=dim), candidate=sl.Tower([sl.Id("movie_title")], dim=dim)
+        query=sl.Tower([history]), candidate=sl.Tower([sl.Id("movie_title")]), mask_seen=mask_seen
     )
     model.fit(train, epochs=epochs, seed=seed)
     return model

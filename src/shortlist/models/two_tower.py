@@ -16,7 +16,7 @@ from shortlist.data.requests import Requests
 from shortlist.errors import ShapeError
 from shortlist.kernels import top_k
 from shortlist.models.model import Model, TrainingOptions
-from shortlist.models.recommender import Recommender
+from shortlist.models.recommender import Recommender, fitted_data
 from shortlist.nn.tower import Tower
 from shortlist.tasks import Retrieval
 from shortlist.training import TrainingHistory
@@ -33,6 +33,8 @@ class TwoTower(Model, Recommender):
         candidate: embeds the item.
         task: computes the loss of a batch; in-batch softmax with the logQ correction and without accidental
             hits by default.
+        mask_seen: whether the other items of a query's own user are left out of its negatives: they are
+            wanted too, and where seen items are excluded nobody asks how they rank.
 
     Raises:
         ShapeError: the towers' embeddings have different widths.
@@ -41,7 +43,9 @@ class TwoTower(Model, Recommender):
     item_probability: Tensor
     item_vectors: Tensor
 
-    def __init__(self, query: Tower, candidate: Tower, *, task: Retrieval | None = None) -> None:
+    def __init__(
+        self, query: Tower, candidate: Tower, *, task: Retrieval | None = None, mask_seen: bool = False
+    ) -> None:
         super().__init__()
         if query.dim != candidate.dim:
             raise ShapeError(
@@ -51,6 +55,7 @@ class TwoTower(Model, Recommender):
             )
         self.query, self.candidate = query, candidate
         self.task = Retrieval() if task is None else task
+        self.mask_seen = mask_seen
 
     def config(self) -> dict[str, Any]:
         """The arguments that make an equal model, in a form that JSON can hold."""
@@ -58,13 +63,14 @@ class TwoTower(Model, Recommender):
             "query": self.query.config(),
             "candidate": self.candidate.config(),
             "task": self.task.config(),
+            "mask_seen": self.mask_seen,
         }
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> TwoTower:
         """The reverse of `config`."""
         towers = {side: Tower.from_config(config[side]) for side in ("query", "candidate")}
-        return cls(**towers, task=Retrieval(**config["task"]))
+        return cls(**towers, task=Retrieval(**config["task"]), mask_seen=config["mask_seen"])
 
     def features(self, data: Dataset) -> tuple[list[Feature], list[Feature]]:
         """The features of the two towers."""
@@ -118,7 +124,20 @@ class TwoTower(Model, Recommender):
             candidate_ids=items,
             sampling_probability=self.item_probability[items],
             sample_weight=dense(batch, "weight"),
+            score_mask=self._unseen(dense(batch, "user_index"), items) if self.mask_seen else None,
         )
+
+    def _unseen(self, users: Tensor, items: Tensor) -> Tensor:
+        """`[batch, batch]` bool: whether the batch's item is none of the query's user's."""
+        seen = fitted_data(self).seen.take(users.cpu())
+        distinct, column = torch.unique(items, return_inverse=True)
+        place = torch.full((self.fitted_space().num_items,), -1, device=items.device)
+        place[distinct] = torch.arange(len(distinct), device=items.device)
+        columns = place[seen.values.to(items.device)]
+        rows = seen.row_ids().to(items.device)[columns >= 0]
+        unseen = torch.ones(len(users), len(distinct), dtype=torch.bool, device=items.device)
+        unseen[rows, columns[columns >= 0]] = False
+        return unseen[:, column]
 
     @torch.inference_mode()
     def embed_items(self) -> Tensor:

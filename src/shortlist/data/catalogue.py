@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from shortlist.data.ragged import Ragged
@@ -121,3 +123,21 @@ def aligned_items(items: pl.DataFrame | None, vocabulary: Vocabulary, *, key: st
         return order
     table = items.with_columns(pl.col(key).cast(order[key].dtype, strict=False)).unique(key, keep="first")
     return order.join(table, on=key, how="left", maintain_order="left")
+
+
+def first_times(indices: NDArray[np.int64], times: NDArray[np.int64], size: int) -> pl.Series:
+    """The earliest time of each index.
+
+    Args:
+        indices: `[n]` int64.
+        times: `[n]` int64 seconds.
+        size: number of indices.
+
+    Returns:
+        `[size]` int64, null for an index without a time and for 0, the unknown.
+    """
+    never = np.iinfo(np.int64).max
+    earliest = np.full(size, never)
+    np.minimum.at(earliest, indices, times)
+    earliest[0] = never
+    return pl.Series(earliest).set(pl.Series(earliest == never), None)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from shortlist.data import split
-from shortlist.data.catalogue import Catalogue, aligned_items
+from shortlist.data.catalogue import Catalogue, aligned_items, first_times
+from shortlist.data.cleaning import CleaningReport
+from shortlist.data.events import are_history, are_labels, are_positive, labels, per_event
+from shortlist.data.histories import requests_after, requests_before, seen_items, timeline_of
 from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
-from shortlist.data.schema import EventType, Schema
+from shortlist.data.schema import Schema
 from shortlist.data.timeline import Timeline
-from shortlist.data.vocabulary import Vocabulary
-from shortlist.errors import DataError, SchemaError, did_you_mean
-
-if TYPE_CHECKING:
-    from shortlist.data.cleaning import CleaningReport
+from shortlist.data.times import epoch_seconds
+from shortlist.data.vocabulary import Vocabulary, fit_ids
 
 Int64Array = NDArray[np.int64]
 
@@ -57,13 +54,7 @@ class Dataset:
         past: Dataset | None = None,
         report: CleaningReport | None = None,
     ) -> None:
-        schema.check(interactions)
-        _check_complete(interactions, schema)
-        for table, key, kind in ((users, schema.user_id, "users"), (items, schema.item_id, "items")):
-            if table is not None and key not in table.columns:
-                raise SchemaError(
-                    f"column {key!r} is missing", where=f"the {kind} table", remedy="rename its id column"
-                )
+        schema.check_tables(interactions, users, items)
         self.interactions = interactions
         self.schema = schema
         self.users = users
@@ -87,14 +78,14 @@ class Dataset:
         """The user ids; those of `past` for a test part."""
         if self.past is not None:
             return self.past.user_vocabulary
-        return _fit(self.interactions[self.schema.user_id], self.users)
+        return fit_ids(self.interactions[self.schema.user_id], self.users)
 
     @cached_property
     def item_vocabulary(self) -> Vocabulary:
         """The item ids; those of `past` for a test part."""
         if self.past is not None:
             return self.past.item_vocabulary
-        return _fit(self.interactions[self.schema.item_id], self.items)
+        return fit_ids(self.interactions[self.schema.item_id], self.items)
 
     @cached_property
     def user_index(self) -> Int64Array:
@@ -116,35 +107,31 @@ class Dataset:
     @cached_property
     def labels(self) -> NDArray[np.float32] | None:
         """`[events]` float32 labels, 0 for negative events; None where every event is a plain positive."""
-        negative = self._per_event(lambda kind: float(kind.negative))
-        if self.schema.label is not None:
-            labels = self.interactions[self.schema.label].cast(pl.Float32).to_numpy()
-            return np.where(negative > 0, np.float32(0), labels)
-        return (1 - negative).astype(np.float32) if negative.any() else None
+        return labels(self.interactions, self.schema)
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
         """`[events]` float32 weights of the events' types; 1 where there are none."""
-        return self._per_event(lambda kind: kind.weight)
+        return per_event(self.interactions, self.schema, lambda kind: kind.weight)
 
     @cached_property
     def is_label(self) -> NDArray[np.bool_]:
         """`[events]` bool, events that models learn from."""
-        return self._per_event(lambda kind: float(kind.label or kind.negative)) > 0
+        return are_labels(self.interactions, self.schema)
 
     @cached_property
     def is_positive(self) -> NDArray[np.bool_]:
         """`[events]` bool, events that a retriever is to predict."""
-        return self._per_event(lambda kind: float(kind.label and not kind.negative)) > 0
+        return are_positive(self.interactions, self.schema)
 
     @cached_property
     def is_history(self) -> NDArray[np.bool_]:
         """`[events]` bool, events that belong to histories."""
-        return self._per_event(lambda kind: float(kind.history and not kind.negative)) > 0
+        return are_history(self.interactions, self.schema)
 
     @cached_property
     def targets(self) -> Int64Array:
-        """Rows of the positive events of known users or items: what `evaluate` asks for."""
+        """`[n]` int64 rows of the positive events, unknown items included: what `evaluate` asks for."""
         return np.flatnonzero(self.is_positive)
 
     @cached_property
@@ -158,7 +145,7 @@ class Dataset:
             return self.past.catalogue
         items = aligned_items(self.items, self.item_vocabulary, key=self.schema.item_id)
         if self.times is not None and "first_seen" not in items.columns:
-            items = items.with_columns(first_seen=_first_times(self.item_index, self.times, len(items)))
+            items = items.with_columns(first_seen=first_times(self.item_index, self.times, len(items)))
         return Catalogue(items, self.item_vocabulary)
 
     @cached_property
@@ -166,8 +153,8 @@ class Dataset:
         """The users in the order of their index."""
         if self.past is not None:
             return self.past.audience
-        users = aligned_items(self.users, self.user_vocabulary, key=self.schema.user_id)
-        return Catalogue(users, self.user_vocabulary)
+        vocabulary = self.user_vocabulary
+        return Catalogue(aligned_items(self.users, vocabulary, key=self.schema.user_id), vocabulary)
 
     @cached_property
     def people(self) -> Vocabulary:
@@ -184,18 +171,7 @@ class Dataset:
     @cached_property
     def timeline(self) -> Timeline:
         """Histories by person: the events of `past` and, where times are known, of this part."""
-        parts = [self] if self.past is None else [self.past, self]
-        if self.past is not None and self.times is None:
-            parts = [self.past]  # without times, nothing in this part is known to come before the rest of it
-        times = [part.times for part in parts if part.times is not None]
-        items = np.concatenate([part.item_index for part in parts])
-        return Timeline(
-            np.concatenate([part.person_index for part in parts]),
-            items,
-            np.concatenate(times) if times else None,
-            num_users=len(self.people),
-            kept=np.concatenate([part.is_history for part in parts]) & (items > 0),
-        )
+        return timeline_of(self)
 
     @cached_property
     def seen(self) -> Ragged:
@@ -203,13 +179,7 @@ class Dataset:
 
         A dataset that is no test part counts its own events.
         """
-        source = self if self.past is None else self.past
-        known = (source.person_index > 0) & (source.item_index > 0)
-        people, items = source.person_index[known], source.item_index[known]
-        counts = np.bincount(people, minlength=len(self.people))
-        return Ragged.from_lengths(
-            torch.from_numpy(items[np.argsort(people, kind="stable")]), torch.from_numpy(counts)
-        )
+        return seen_items(self)
 
     @cached_property
     def context(self) -> pl.DataFrame | None:
@@ -231,16 +201,7 @@ class Dataset:
             Requests whose histories end strictly before each event. Where times are unknown, a history is
             all the person's events in `past`, or, without a past, all but the event itself.
         """
-        index = torch.as_tensor(rows)
-        people = torch.from_numpy(self.person_index)[index]
-        if self.times is None and self.past is not None:
-            items, when = self.timeline.latest(people, length)
-        else:
-            positions = self.timeline.positions[index + (len(self.timeline.positions) - len(self))]
-            items, when = self.timeline.before_position(people, positions, length)
-        times = torch.zeros_like(people) if self.times is None else torch.from_numpy(self.times)[index]
-        extra = self.context[index.numpy()] if context and self.context is not None else None
-        return Requests(self._known(people), items, when, times, extra)
+        return requests_before(self, rows, length=length, context=context)
 
     def requests_of(self, people: Tensor, *, length: int | None = None, at: int | None = None) -> Requests:
         """Requests of some people after all that is known of them.
@@ -250,17 +211,28 @@ class Dataset:
             length: longest history; None for all of it.
             at: the moment in seconds; by default just after the last event of the data.
         """
-        items, when = self.timeline.latest(people, length)
-        now = torch.full_like(people, self.end if at is None else at)
-        return Requests(self._known(people), items, when, now)
-
-    def _known(self, people: Tensor) -> Tensor:
-        return torch.where(people < len(self.user_vocabulary), people, 0)
+        return requests_after(self, people, length=length, at=at)
 
     @cached_property
     def end(self) -> int:
         """The moment just after the last event, in seconds; 0 where times are unknown."""
-        return 0 if self.times is None or len(self) == 0 else int(self.times.max()) + 1
+        return 0 if self.times is None else int(self.times.max()) + 1
+
+    def with_interactions(self, interactions: pl.DataFrame) -> Dataset:
+        """Other events with the vocabularies and tables of this dataset, but without its events.
+
+        Args:
+            interactions: one row an event, with the schema's columns.
+
+        Returns:
+            A dataset whose indices mean the same ids as here; new ids are unknown, and new users still have
+            their histories.
+        """
+        other = Dataset(interactions, self.schema, users=self.users, items=self.items, name=self.name)
+        other.user_vocabulary, other.item_vocabulary = self.user_vocabulary, self.item_vocabulary
+        other.catalogue, other.audience = self.catalogue, self.audience
+        other.people = self.user_vocabulary.extend(interactions[self.schema.user_id])
+        return other
 
     def split_by_time(self, test: float = 0.1) -> tuple[Dataset, Dataset]:
         """Hold out the latest events; no moment is divided.
@@ -275,7 +247,7 @@ class Dataset:
             SchemaError: the schema has no timestamp.
             DataError: one part would be empty.
         """
-        return self._divide(split.latest(self._needed_times("split_by_time"), test))
+        return split.divide(self, split.latest(split.needed(self.times, "split_by_time"), test))
 
     def split_leave_last_out(self, count: int = 1) -> tuple[Dataset, Dataset]:
         """Hold out each user's last events.
@@ -288,9 +260,11 @@ class Dataset:
 
         Raises:
             SchemaError: the schema has no timestamp.
+            ConfigError: the count is less than 1.
+            DataError: no user has more than `count` positive events.
         """
-        times = self._needed_times("split_leave_last_out")
-        return self._divide(split.last_of_each(self.user_index, times, self.is_positive, count))
+        times = split.needed(self.times, "split_leave_last_out")
+        return split.divide(self, split.last_of_each(self.user_index, times, self.is_positive, count))
 
     def split_random(self, test: float = 0.2, *, seed: int = 0) -> tuple[Dataset, Dataset]:
         """Hold out a random share of the events.
@@ -301,8 +275,12 @@ class Dataset:
 
         Returns:
             Train and test parts.
+
+        Raises:
+            ConfigError: the share is not between 0 and 1.
+            DataError: one part would be empty.
         """
-        return self._divide(split.random_share(len(self), test, seed))
+        return split.divide(self, split.random_share(len(self), test, seed))
 
     def split_at(self, test: NDArray[np.bool_]) -> tuple[Dataset, Dataset]:
         """Hold out the events that a mask names, for splits that a paper or a file prescribes.
@@ -312,101 +290,9 @@ class Dataset:
 
         Returns:
             Train and test parts.
+
+        Raises:
+            ShapeError: the mask is not `[events]` bool.
+            DataError: one part would be empty.
         """
-        return self._divide(test)
-
-    def _divide(self, test: NDArray[np.bool_]) -> tuple[Dataset, Dataset]:
-        if self.past is not None:
-            raise DataError(
-                "a test part cannot be split again", remedy="split the train part for a validation part"
-            )
-        if test.shape != (len(self),) or not test.any() or test.all():
-            raise DataError(
-                f"the split puts {int(test.sum())} of {len(self)} events into the test part",
-                remedy="both parts need events: use more data or another share",
-            )
-        train = self._part(~test, "train")
-        return train, self._part(test, "test", past=train)
-
-    def _part(self, chosen: NDArray[np.bool_], part: str, past: Dataset | None = None) -> Dataset:
-        rows = self.interactions.filter(pl.Series(chosen))
-        name = f"{self.name} {part}".strip()
-        return Dataset(
-            rows, self.schema, users=self.users, items=self.items, name=name, past=past, report=self.report
-        )
-
-    def _needed_times(self, caller: str) -> Int64Array:
-        if self.times is None:
-            raise SchemaError(
-                f"{caller} needs times, and the schema names no timestamp column",
-                remedy="set Schema(timestamp=…) or use split_random",
-            )
-        return self.times
-
-    def _per_event(self, value: Callable[[EventType], float]) -> NDArray[np.float32]:
-        """One number an event, from the type of the event."""
-        if self.schema.event is None:
-            return np.full(len(self), value(EventType()), np.float32)
-        types = self.interactions[self.schema.event].cast(pl.String)
-        kinds = {name: self._event_type(name) for name in types.unique().drop_nulls()}
-        numbers = [value(kind) for kind in kinds.values()]
-        return types.replace_strict(list(kinds), numbers, return_dtype=pl.Float32).to_numpy()
-
-    def _event_type(self, name: str) -> EventType:
-        if not self.schema.events:
-            return EventType()
-        if name not in self.schema.events:
-            raise SchemaError(
-                f"event type {name!r} is not in the schema",
-                where=f"column {self.schema.event!r}",
-                remedy=did_you_mean(name, self.schema.events),
-            )
-        return self.schema.events[name]
-
-
-def epoch_seconds(times: pl.Series) -> Int64Array:
-    """Times as whole seconds since 1970.
-
-    Args:
-        times: a Datetime or Date column, or an integer column of seconds.
-
-    Raises:
-        SchemaError: the column is neither.
-    """
-    if times.dtype.is_temporal() and times.dtype != pl.Time:
-        return times.cast(pl.Datetime("us")).dt.epoch("s").to_numpy()
-    if times.dtype.is_integer():
-        return times.cast(pl.Int64).to_numpy()
-    raise SchemaError(
-        f"times must be dates or whole seconds since 1970, got {times.dtype}",
-        where=f"column {times.name!r}",
-        remedy="read the table with shortlist.datasets, which parses times",
-    )
-
-
-def _first_times(indices: Int64Array, times: Int64Array, size: int) -> pl.Series:
-    """The earliest time of each index, null without any; index 0 is nothing's."""
-    never = np.iinfo(np.int64).max
-    earliest = np.full(size, never)
-    np.minimum.at(earliest, indices, times)
-    earliest[0] = never
-    return pl.Series(earliest).set(pl.Series(earliest == never), None)
-
-
-def _fit(ids: pl.Series, table: pl.DataFrame | None) -> Vocabulary:
-    return Vocabulary.fit(ids, extra=None if table is None else table[ids.name])
-
-
-def _check_complete(interactions: pl.DataFrame, schema: Schema) -> None:
-    if len(interactions) == 0:
-        raise DataError(
-            "there is no event", where="the interactions", remedy="check the file and its filters"
-        )
-    for name in schema.columns:
-        missing = interactions[name].null_count()
-        if missing:
-            raise DataError(
-                f"{missing} of {len(interactions)} values of column {name!r} are missing",
-                where="the interactions",
-                remedy="read the table with shortlist.datasets, which counts and drops such rows",
-            )
+        return split.divide(self, test)

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import math
-import zlib
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
 
+from shortlist.data.columns import (
+    as_ids,
+    as_lists,
+    as_strings,
+    finite_numbers,
+    finite_seconds,
+    hash_strings,
+    split_tags,
+)
 from shortlist.data.ragged import Ragged
 from shortlist.data.vocabulary import Vocabulary
-from shortlist.errors import DataError, SchemaError
+from shortlist.errors import DataError
 
 DAY = 86_400
+FARTHEST = 100.0
 CYCLES = (DAY, 7 * DAY, 365.2425 * DAY)  # hour of the day, day of the week, day of the year
 
 
@@ -34,7 +43,7 @@ class VocabularyEncoding:
 
     def encode(self, column: pl.Series) -> Tensor:
         """Encode a column."""
-        return torch.from_numpy(self.vocabulary.encode(as_ids(column)).copy())
+        return torch.from_numpy(self.vocabulary.encode(as_ids(column)))
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ class HashEncoding:
 
     def encode(self, column: pl.Series) -> Tensor:
         """Encode a column."""
-        return torch.from_numpy(hash_strings(column.cast(pl.String), self.buckets))
+        return torch.from_numpy(hash_strings(as_strings(column), self.buckets))
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,11 @@ class BucketEncoding:
 
 @dataclass(frozen=True)
 class StandardEncoding:
-    """A number with the train part's mean taken off, over its deviation: `[rows, 2]`, value and missing."""
+    """A number with the train part's mean taken off, over its deviation: `[rows, 2]`, value and missing.
+
+    A value more than `FARTHEST` deviations away counts as that far, so that no later row, however wild,
+    turns a score into infinity.
+    """
 
     mean: float
     deviation: float
@@ -101,7 +114,8 @@ class StandardEncoding:
         """Encode a column."""
         numbers = finite_numbers(column)
         missing = np.isnan(numbers)
-        values = np.where(missing, 0.0, (numbers - self.mean) / self.deviation)
+        distances = ((numbers - self.mean) / self.deviation).clip(-FARTHEST, FARTHEST)
+        values = np.where(missing, 0.0, distances)
         return torch.from_numpy(np.stack([values, missing], axis=1).astype(np.float32))
 
 
@@ -116,8 +130,7 @@ class TimeEncoding:
 
     def encode(self, column: pl.Series) -> Tensor:
         """Encode a column of dates or of seconds since 1970."""
-        seconds = column.cast(pl.Datetime("us")).dt.epoch("s") if column.dtype.is_temporal() else column
-        return self.encode_seconds(torch.from_numpy(finite_numbers(seconds)))
+        return self.encode_seconds(torch.from_numpy(finite_seconds(column)))
 
     def encode_seconds(self, seconds: Tensor) -> Tensor:
         """Encode seconds since 1970, NaN where missing.
@@ -130,9 +143,8 @@ class TimeEncoding:
         known = torch.where(missing, self.origin, seconds)
         parts = [wave(known * (2 * math.pi / cycle)) for cycle in CYCLES for wave in (torch.sin, torch.cos)]
         parts = [torch.where(missing, 0.0, part) for part in parts]
-        age = ((known - self.origin) / self.scale).clamp(
-            -4, 4
-        )  # a model served for years meets no wild input
+        # Bounded, so that a model served for years meets no wild input.
+        age = ((known - self.origin) / self.scale).clamp(-4, 4)
         return torch.stack([*parts, age, missing.double()], dim=1).float()
 
 
@@ -151,7 +163,7 @@ class TextEncoding:
 
     def encode(self, column: pl.Series) -> Ragged:
         """Encode a column."""
-        words = column.cast(pl.String).fill_null("").str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+")
+        words = as_strings(column).fill_null("").str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+")
         lengths = torch.from_numpy(words.list.len().cast(pl.Int64).to_numpy().copy())
         rows = torch.arange(len(words)).repeat_interleave(lengths)
         flat = words.explode(empty_as_null=False, keep_nulls=False)
@@ -186,7 +198,7 @@ class TagsEncoding:
         """Encode a column."""
         lists = split_tags(column, self.separator)
         flat = lists.explode(empty_as_null=False, keep_nulls=False)
-        indices = torch.from_numpy(self.vocabulary.encode(flat).copy())
+        indices = torch.from_numpy(self.vocabulary.encode(flat))
         lengths = torch.from_numpy(lists.list.len().cast(pl.Int64).to_numpy().copy())
         rows = torch.arange(len(lists)).repeat_interleave(lengths)[indices > 0]
         return Ragged.from_lengths(indices[indices > 0], torch.bincount(rows, minlength=len(lists)))
@@ -235,67 +247,3 @@ Encoding = (
     | TagsEncoding
     | VectorEncoding
 )
-
-
-def hash_strings(column: pl.Series, buckets: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Stable hashes of strings.
-
-    CRC-32, so that a table of embeddings means the same on every machine and in every version; each distinct
-    string is hashed once.
-
-    Args:
-        column: `[rows]` strings.
-        buckets: number of buckets.
-
-    Returns:
-        `[rows]` int64 in `1..buckets`; 0 where the string is null.
-    """
-    vocabulary = Vocabulary(column.drop_nulls().unique())
-    hashes = [zlib.crc32(text.encode()) % buckets + 1 for text in vocabulary.ids]
-    return np.array([0, *hashes], np.int64)[vocabulary.encode(column)]
-
-
-def finite_numbers(column: pl.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """A numeric column as float64, NaN where a value is missing or not finite.
-
-    Raises:
-        SchemaError: the column is not numeric.
-    """
-    if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
-        raise SchemaError(
-            f"a number is needed, the column holds {column.dtype}",
-            where=f"column {column.name!r}",
-            remedy="cast it, or use a Category",
-        )
-    numbers = column.cast(pl.Float64).fill_null(float("nan")).to_numpy().copy()
-    numbers[~np.isfinite(numbers)] = np.nan
-    return numbers
-
-
-def as_ids(column: pl.Series) -> pl.Series:
-    """A column of categories as strings or integers."""
-    return column if column.dtype.is_integer() or column.dtype == pl.String else column.cast(pl.String)
-
-
-def split_tags(column: pl.Series, separator: str) -> pl.Series:
-    """A column of tags as lists of strings, empty where missing."""
-    lists = column if column.dtype == pl.List else column.cast(pl.String).str.split(separator)
-    names = lists.cast(pl.List(pl.String)).list.eval(pl.element().filter(pl.element().str.len_chars() > 0))
-    return names.list.drop_nulls().fill_null([])
-
-
-def as_lists(column: pl.Series) -> pl.Series:
-    """A column of lists or fixed-size arrays as lists.
-
-    Raises:
-        SchemaError: the column holds neither.
-    """
-    if isinstance(column.dtype, pl.Array):
-        return column.cast(pl.List(pl.Float32))
-    if isinstance(column.dtype, pl.List) and column.dtype.inner.is_numeric():
-        return column
-    raise SchemaError(
-        f"lists of numbers are needed, the column holds {column.dtype}",
-        where=f"column {column.name!r}",
-        remedy="store vectors as lists of numbers",
-    )

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.encodings import Encoding, SeenEncoding, TimeEncoding
-from shortlist.data.features import Category, Feature, History, Id, Timestamp
+from shortlist.data.features import Category, Feature, History, Id
 from shortlist.data.fitting import fit_encoding
 from shortlist.data.ragged import Ragged, gather_windows
 from shortlist.data.requests import Requests
-from shortlist.errors import ConfigError, SchemaError, ShapeError, did_you_mean
+from shortlist.data.sides import Side, item_side, sides_of
+from shortlist.errors import ConfigError, ShapeError, did_you_mean
 
 Batch = dict[str, Tensor | Ragged]
-Side = Literal["user", "item", "context", "time", "history"]
 
 
 class FeatureSpace:
@@ -31,8 +31,8 @@ class FeatureSpace:
         encodings: what each feature learned, by the feature's name.
 
     Raises:
-        ConfigError: two features have one name.
-        SchemaError: a feature's column is nowhere.
+        ConfigError: two features have one name, or a name is taken.
+        SchemaError: a feature's column is nowhere, or does not suit the feature.
     """
 
     def __init__(
@@ -44,9 +44,10 @@ class FeatureSpace:
     ) -> None:
         self.query, self.candidate = tuple(query), tuple(candidate)
         self.schema = dataset.schema
+        self.user_vocabulary, self.item_vocabulary = dataset.user_vocabulary, dataset.item_vocabulary
         self.num_users, self.num_items = len(dataset.user_vocabulary), len(dataset.item_vocabulary)
         self.encodings = dict(encodings)
-        self.sides = {**_sides(dataset, query, _query_side), **_sides(dataset, candidate, _item_side)}
+        self.sides = sides_of(dataset, query, candidate)
         self.user_columns: Batch = {}
         self.item_columns: Batch = {}
         for feature in {each.name: each for each in (*query, *candidate)}.values():
@@ -62,9 +63,13 @@ class FeatureSpace:
             dataset: the train part.
             query: features of the user, of the moment and of the history.
             candidate: features of the item.
+
+        Raises:
+            ConfigError: two features have one name, or a name is taken.
+            SchemaError: a feature's column is nowhere, or does not suit the feature.
+            DataError: a column holds nothing to learn from.
         """
-        _refuse_clashes((*query, *candidate))
-        sides = {**_sides(dataset, query, _query_side), **_sides(dataset, candidate, _item_side)}
+        sides = sides_of(dataset, query, candidate)
         encodings: dict[str, Encoding] = {}
         for feature in (*query, *candidate):
             if isinstance(feature, History):
@@ -192,58 +197,6 @@ def dense(batch: Mapping[str, Tensor | Ragged], name: str) -> Tensor:
     return entry
 
 
-def is_query_feature(dataset: Dataset, feature: Feature) -> bool:
-    """Whether a request can have a feature: it describes the user, the moment or the history."""
-    try:
-        _query_side(dataset, feature)
-    except SchemaError:
-        return False
-    return True
-
-
-def _sides(dataset: Dataset, features: Iterable[Feature], side: object) -> dict[str, Side]:
-    return {feature.name: side(dataset, feature) for feature in features}  # type: ignore[operator]
-
-
-def _query_side(dataset: Dataset, feature: Feature) -> Side:
-    schema, column = dataset.schema, feature.column
-    if isinstance(feature, History):
-        return "history"
-    if column == schema.user_id or (dataset.users is not None and column in dataset.users.columns):
-        return "user"
-    if column == schema.timestamp and isinstance(feature, Timestamp):
-        return "time"
-    if column in dataset.interactions.columns and column != schema.item_id:
-        return "context"
-    known = [*dataset.interactions.columns, *([] if dataset.users is None else dataset.users.columns)]
-    raise SchemaError(
-        f"no column {column!r} among the users or the interactions",
-        where=f"{type(feature).__name__} of the query tower",
-        remedy=did_you_mean(column, known),
-    )
-
-
-def _item_side(dataset: Dataset, feature: Feature) -> Side:
-    schema, column = dataset.schema, feature.column
-    known = [*([] if dataset.items is None else dataset.items.columns), *dataset.interactions.columns]
-    if column not in known or column == schema.user_id or isinstance(feature, History):
-        raise SchemaError(
-            f"no column {column!r} that describes items",
-            where=f"{type(feature).__name__} of the candidate tower",
-            remedy=did_you_mean(column, [name for name in known if name != schema.user_id]),
-        )
-    return "item"
-
-
-def _refuse_clashes(features: Sequence[Feature]) -> None:
-    seen: dict[str, Feature] = {}
-    for feature in features:
-        if seen.setdefault(feature.name, feature) != feature:
-            raise ConfigError(
-                f"two features have the name {feature.name!r}", remedy="give one of them another: name='…'"
-            )
-
-
 def _fit_id(dataset: Dataset, side: Side) -> SeenEncoding:
     vocabulary = dataset.user_vocabulary if side == "user" else dataset.item_vocabulary
     return SeenEncoding(vocabulary.num_seen() + 1)
@@ -252,7 +205,7 @@ def _fit_id(dataset: Dataset, side: Side) -> SeenEncoding:
 def _fit_history(dataset: Dataset, feature: History) -> Encoding:
     if feature.column == dataset.schema.item_id:
         return _fit_id(dataset, "item")
-    _item_side(dataset, Category(feature.column))
+    item_side(dataset, Category(feature.column))
     return fit_encoding(Category(feature.column), _column(dataset, feature, "item"))
 
 
@@ -265,11 +218,11 @@ def _column(dataset: Dataset, feature: Feature, side: Side) -> pl.Series:
     if name in table.columns:
         return table.column(name)
     # The column stands in the events alone: an item is described by its latest event that has a value.
-    key = dataset.schema.user_id if side == "user" else dataset.schema.item_id
-    known = dataset.interactions.select(key, name).drop_nulls(name)
+    column = dataset.interactions[name]
+    rows = np.flatnonzero(column.is_not_null().to_numpy())
     if dataset.times is not None:
-        times = dataset.interactions.select(key, name, dataset.schema.timestamp or key).drop_nulls(name)
-        known = times.sort(dataset.schema.timestamp or key, maintain_order=True).select(key, name)
-    return table.items.select(key).join(
-        known.unique(key, keep="last", maintain_order=True), on=key, how="left", maintain_order="left"
-    )[name]
+        rows = rows[np.argsort(dataset.times[rows], kind="stable")]
+    latest = np.full(len(table), -1)
+    latest[dataset.item_index[rows]] = rows
+    latest[0] = -1
+    return column.gather(pl.Series(latest).set(pl.Series(latest < 0), None))

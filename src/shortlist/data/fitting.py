@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from shortlist.data.columns import as_ids, as_lists, finite_numbers, finite_seconds, split_tags
 from shortlist.data.encodings import (
     BucketEncoding,
     Encoding,
@@ -15,10 +17,6 @@ from shortlist.data.encodings import (
     TimeEncoding,
     VectorEncoding,
     VocabularyEncoding,
-    as_ids,
-    as_lists,
-    finite_numbers,
-    split_tags,
 )
 from shortlist.data.features import Category, Feature, Number, Tags, Text, Timestamp, Vector
 from shortlist.data.vocabulary import Vocabulary
@@ -58,33 +56,34 @@ def fit_encoding(feature: Feature, column: pl.Series) -> Encoding:
             return TagsEncoding(Vocabulary.fit(flat), feature.separator)
         case Vector():
             lengths = as_lists(column).list.len().drop_nulls()
-            return VectorEncoding(int(_need_some(column, lengths)[0]))
+            return VectorEncoding(int(_need_some(column, lengths.filter(lengths > 0))[0]))
     raise SchemaError(f"{type(feature).__name__} takes no column", where=f"feature {feature.name!r}")
 
 
 def _fit_standard(column: pl.Series) -> StandardEncoding:
-    numbers = _known_numbers(column)
-    # A constant column has nothing to say: its deviation of 0 would only blow up a stray later value.
-    return StandardEncoding(float(numbers.mean()), float(numbers.std()) or 1.0)
+    return StandardEncoding(*_mean_and_deviation(_need_some(column, _known(finite_numbers(column)))))
 
 
 def _fit_buckets(column: pl.Series, buckets: int) -> BucketEncoding:
-    quantiles = np.quantile(_known_numbers(column), np.arange(1, buckets) / buckets)
+    numbers = _need_some(column, _known(finite_numbers(column)))
+    quantiles = np.quantile(numbers.to_numpy(), np.arange(1, buckets) / buckets)
     return BucketEncoding(tuple(np.unique(quantiles).tolist()))
 
 
 def _fit_time(column: pl.Series) -> TimeEncoding:
-    if column.dtype.is_temporal():
-        column = column.cast(pl.Datetime("us")).dt.epoch("s")
-    seconds = _known_numbers(column)
-    return TimeEncoding(float(seconds.mean()), float(seconds.std()) or 1.0)
+    return TimeEncoding(*_mean_and_deviation(_need_some(column, _known(finite_seconds(column)))))
 
 
-def _known_numbers(column: pl.Series) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    numbers = finite_numbers(column)
-    known: np.ndarray[tuple[int], np.dtype[np.float64]] = numbers[~np.isnan(numbers)]
-    _need_some(column, pl.Series(known))
-    return known
+def _known(numbers: NDArray[np.float64]) -> pl.Series:
+    return pl.Series(numbers[~np.isnan(numbers)])
+
+
+def _mean_and_deviation(numbers: pl.Series) -> tuple[float, float]:
+    values = numbers.to_numpy()
+    # A constant column has nothing to say: its deviation of 0, or of a rounding error, would only blow up a
+    # stray later value. That of the tiniest values is 0 as well.
+    constant = values.min() == values.max()
+    return float(values.mean()), 1.0 if constant else float(values.std()) or 1.0
 
 
 def _need_some(column: pl.Series, known: pl.Series) -> pl.Series:

@@ -38,7 +38,7 @@ class Lookup:
         """Positions of values in the list, counted from 1.
 
         Args:
-            values: of the ids' dtype, or of a Categorical or Enum dtype where the ids are strings.
+            values: of the ids' dtype.
 
         Returns:
             `[len(values)]` int64, writable; 0 where a value is null or not in the list.

@@ -49,8 +49,13 @@ class Recommendations:
         return self.frame["score"].to_list()
 
     def of(self, user: str | int) -> Recommendations:
-        """One user's part."""
-        return Recommendations(self.frame.filter(pl.col(self.user_id) == user), self.user_id, self.item_id)
+        """One user's part.
+
+        Args:
+            user: the id; a number written as a string (and the reverse) is understood.
+        """
+        users = self.frame[self.user_id].cast(pl.String)
+        return Recommendations(self.frame.filter(users == str(user)), self.user_id, self.item_id)
 
     @classmethod
     def from_candidates(

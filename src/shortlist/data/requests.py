@@ -72,14 +72,19 @@ class Requests:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Requests]) -> Requests:
-        """Stack requests, one part after another."""
-        frames = [part.context for part in parts if part.context is not None]
+        """Stack requests, one part after another; what a part has no context column for is missing."""
+        known = next((part.context for part in parts if part.context is not None), None)
+        frames = [
+            known.clear(len(part)) if part.context is None else part.context
+            for part in parts
+            if known is not None
+        ]
         return cls(
             torch.cat([part.users for part in parts]),
             Ragged.concatenate([part.history for part in parts]),
             Ragged.concatenate([part.history_times for part in parts]),
             torch.cat([part.times for part in parts]),
-            pl.concat(frames) if frames else None,
+            pl.concat(frames, how="diagonal") if frames else None,
         )
 
     @classmethod

@@ -8,7 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from shortlist.errors import ConfigError, SchemaError, did_you_mean
+from shortlist.data.times import epoch_seconds
+from shortlist.data.vocabulary import normalise_ids
+from shortlist.errors import ConfigError, DataError, SchemaError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,47 @@ class Schema:
                     remedy=did_you_mean(name, interactions.columns),
                 )
 
+    def check_tables(
+        self, interactions: pl.DataFrame, users: pl.DataFrame | None, items: pl.DataFrame | None
+    ) -> None:
+        """Refuse tables that cannot make a dataset.
+
+        Args:
+            interactions: one row an event.
+            users: one row a user, or None.
+            items: one row an item, or None.
+
+        Raises:
+            SchemaError: a column is missing, or the times or the labels are of a wrong kind.
+            DataError: there is no event, a value is missing, or an id is neither a string nor an integer.
+        """
+        self.check(interactions)
+        for table, key, where in ((users, self.user_id, "users"), (items, self.item_id, "items")):
+            if table is not None and key not in table.columns:
+                raise SchemaError(
+                    f"column {key!r} is missing", where=f"the {where} table", remedy="rename its id column"
+                )
+        if len(interactions) == 0:
+            raise DataError(
+                "there is no event", where="the interactions", remedy="check the file and its filters"
+            )
+        for name in self.columns:
+            _check_complete(interactions[name])
+        self._check_kinds(interactions)
+
+    def _check_kinds(self, interactions: pl.DataFrame) -> None:
+        for name in (self.user_id, self.item_id):
+            normalise_ids(interactions[name].head(0))
+        if self.timestamp is not None:
+            epoch_seconds(interactions[self.timestamp].head(0))
+        kind = pl.Boolean() if self.label is None else interactions[self.label].dtype
+        if not (kind.is_numeric() or kind == pl.Boolean):
+            raise SchemaError(
+                f"labels must be numbers, got {kind}",
+                where=f"column {self.label!r}",
+                remedy="cast the column to Float32",
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """A form that JSON can hold."""
         return {**asdict(self), "events": {name: asdict(kind) for name, kind in self.events.items()}}
@@ -108,11 +151,24 @@ class Schema:
         Raises:
             ConfigError: a key is unknown.
         """
-        known = [each.name for each in fields(cls)]
-        for name in saved:
-            if name not in known:
-                raise ConfigError(
-                    f"unknown key {name!r}", where="the schema", remedy=did_you_mean(name, known)
-                )
+        _refuse_unknown_keys(saved, cls, "the schema")
+        for name, kind in saved.get("events", {}).items():
+            _refuse_unknown_keys(kind, EventType, f"event type {name!r} of the schema")
         events = {name: EventType(**kind) for name, kind in saved.get("events", {}).items()}
         return cls(**{**saved, "events": events})
+
+
+def _refuse_unknown_keys(saved: Mapping[str, Any], cls: type[Schema | EventType], where: str) -> None:
+    known = [each.name for each in fields(cls)]
+    for name in saved:
+        if name not in known:
+            raise ConfigError(f"unknown key {name!r}", where=where, remedy=did_you_mean(name, known))
+
+
+def _check_complete(column: pl.Series) -> None:
+    if column.null_count():
+        raise DataError(
+            f"{column.null_count()} of {len(column)} values of column {column.name!r} are missing",
+            where="the interactions",
+            remedy="read the table with shortlist.datasets, which counts and drops such rows",
+        )

@@ -34,7 +34,7 @@ def writing(path: str | Path, *, format: str, version: int, facts: Mapping[str, 
         ConfigError: something that is no such folder stands at `path`, or it cannot be written.
     """
     target = Path(path)
-    _refuse_foreign(target, format)
+    refuse_foreign(target, format)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -53,6 +53,9 @@ def writing(path: str | Path, *, format: str, version: int, facts: Mapping[str, 
 
 def read_manifest(path: str | Path, *, format: str, version: int) -> dict[str, Any]:
     """Verify a sealed folder and read its manifest.
+
+    Every file must be in the manifest, since what is not was never verified; hidden files, which file
+    managers leave behind, are no part of it.
 
     Args:
         path: the folder.
@@ -75,7 +78,7 @@ def read_manifest(path: str | Path, *, format: str, version: int) -> dict[str, A
         manifest = json.loads(file.read_text(encoding="utf-8"))
         found, number, hashes = manifest["format"], int(manifest["version"]), dict(manifest["sha256"])
         intact = manifest["seal"] == _digest_of_manifest(manifest)
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, OverflowError, RecursionError) as error:
         raise BundleError(f"{MANIFEST} cannot be read", where=str(file), remedy=AGAIN) from error
     if found != format:
         raise BundleError(
@@ -91,16 +94,26 @@ def read_manifest(path: str | Path, *, format: str, version: int) -> dict[str, A
         raise BundleError(f"{MANIFEST} was changed", where=str(file), remedy=AGAIN)
     for name, digest in hashes.items():
         _verify(folder / name, digest)
+    for name in _visible_files(folder):
+        if name not in hashes:
+            raise BundleError(
+                "the file does not belong to the folder", where=str(folder / name), remedy="remove it"
+            )
     return dict(manifest)
+
+
+def _visible_files(folder: Path) -> list[str]:
+    names = (each.relative_to(folder) for each in sorted(folder.rglob("*")) if each.is_file())
+    visible = (name for name in names if not any(part.startswith(".") for part in name.parts))
+    return [name.as_posix() for name in visible if name.as_posix() != MANIFEST]
 
 
 def _verify(file: Path, digest: str) -> None:
     try:
         actual = _sha256(file)
-    except OSError as error:
-        raise BundleError(
-            f"the file cannot be read: {error.strerror}", where=str(file), remedy=AGAIN
-        ) from error
+    except (OSError, ValueError) as error:  # a forged name may hold a null character
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BundleError(f"the file cannot be read: {reason}", where=str(file), remedy=AGAIN) from error
     if actual != digest:
         raise BundleError(
             "the file is damaged: its checksum differs",
@@ -109,7 +122,16 @@ def _verify(file: Path, digest: str) -> None:
         )
 
 
-def _refuse_foreign(target: Path, format: str) -> None:
+def refuse_foreign(target: Path, format: str) -> None:
+    """Refuse a place where writing would replace something else.
+
+    Args:
+        target: where a sealed folder is to be written.
+        format: what it will hold.
+
+    Raises:
+        ConfigError: something stands there that is no such folder.
+    """
     if not target.exists():
         return
     if target.is_dir() and not any(target.iterdir()):

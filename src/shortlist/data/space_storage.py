@@ -84,10 +84,12 @@ def load_space(data: Dataset, folder: Path) -> FeatureSpace:
         query = [feature_from_dict(each) for each in described["query"]]
         candidate = [feature_from_dict(each) for each in described["candidate"]]
         encodings = {name: _encoding(values, folder) for name, values in described["encodings"].items()}
+        return FeatureSpace(data, query, candidate, encodings)
+    except BundleError:
+        raise  # it names the file already
     except (OSError, ValueError, KeyError, TypeError) as error:
-        problem = f"not a saved feature space: {error}"
+        problem = f"not a saved feature space: {type(error).__name__}: {error}"
         raise BundleError(problem, where=str(folder / FILE), remedy="save it again") from error
-    return FeatureSpace(data, query, candidate, encodings)
 
 
 def _encoding(values: Mapping[str, Any], folder: Path) -> Encoding:

@@ -1,11 +1,17 @@
-"""Which interactions a test part holds: three ways to choose, each a boolean mask."""
+"""Which events a test part holds: three ways to choose, each a boolean mask, and the division by it."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from shortlist.errors import ConfigError, DataError
+from shortlist.errors import ConfigError, DataError, SchemaError, ShapeError
+
+if TYPE_CHECKING:
+    from shortlist.data.dataset import Dataset
 
 BoolArray = NDArray[np.bool_]
 
@@ -53,6 +59,9 @@ def last_of_each(
 
     Returns:
         `[n]` bool, true for the test part.
+
+    Raises:
+        ConfigError: the count is less than 1.
     """
     if count < 1:
         raise ConfigError(
@@ -83,11 +92,87 @@ def random_share(size: int, share: float, seed: int) -> BoolArray:
 
     Returns:
         `[size]` bool, true for the test part.
+
+    Raises:
+        ConfigError: the share is not between 0 and 1.
     """
     _check_share(share)
     mask = np.zeros(size, bool)
     mask[np.random.default_rng(seed).permutation(size)[: round(size * share)]] = True
     return mask
+
+
+def needed(times: NDArray[np.int64] | None, caller: str) -> NDArray[np.int64]:
+    """The times of the events, for a split that cannot do without.
+
+    Args:
+        times: `[n]` int64, or None where they are unknown.
+        caller: name of the split, for the message.
+
+    Raises:
+        SchemaError: the times are unknown.
+    """
+    if times is None:
+        raise SchemaError(
+            f"{caller} needs times, and the schema names no timestamp column",
+            remedy="set Schema(timestamp=…) or use split_random",
+        )
+    return times
+
+
+def divide(data: Dataset, test: BoolArray) -> tuple[Dataset, Dataset]:
+    """A train part, and a test part that knows the train part's events and vocabularies.
+
+    Args:
+        data: the events; no test part itself.
+        test: `[events]` bool, true for the test part.
+
+    Raises:
+        ShapeError: the mask is not `[events]` bool.
+        DataError: one of the parts would be empty, or the data is a test part.
+    """
+    if data.past is not None:
+        raise DataError(
+            "a test part cannot be split again", remedy="split the train part for a validation part"
+        )
+    check_mask(test, len(data))
+    train = _part(data, ~test, "train")
+    return train, _part(data, test, "test", past=train)
+
+
+def _part(data: Dataset, chosen: BoolArray, name: str, *, past: Dataset | None = None) -> Dataset:
+    return type(data)(
+        data.interactions.filter(pl.Series(chosen)),
+        data.schema,
+        users=data.users,
+        items=data.items,
+        name=f"{data.name} {name}".strip(),
+        past=past,
+        report=data.report,
+    )
+
+
+def check_mask(test: BoolArray, size: int) -> None:
+    """Refuse a mask that does not divide the events in two.
+
+    Args:
+        test: `[size]` bool, true for the test part.
+        size: number of events.
+
+    Raises:
+        ShapeError: the mask is not `[size]` bool.
+        DataError: one of the parts would be empty.
+    """
+    if test.dtype != np.bool_ or test.shape != (size,):
+        raise ShapeError(
+            f"the mask of the test part is {test.dtype} {test.shape}, not bool ({size},)",
+            remedy="give one boolean an event, true for the test part",
+        )
+    if not test.any() or test.all():
+        raise DataError(
+            f"the split puts {int(test.sum())} of {size} events into the test part",
+            remedy="both parts need events: use more data or another share",
+        )
 
 
 def _check_share(share: float) -> None:

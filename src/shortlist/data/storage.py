@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from shortlist.data.arrow_files import read_arrow
 from shortlist.data.dataset import Dataset
 from shortlist.data.schema import Schema
 from shortlist.data.vocabulary import Vocabulary
@@ -42,23 +43,21 @@ def load_dataset(folder: Path) -> Dataset:
     """
     try:
         described = json.loads((folder / "schema.json").read_text(encoding="utf-8"))
-        tables = {name: _read(folder / f"{name}.arrow") for name in ("interactions", "users", "items")}
-    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        problem = f"not a saved dataset: {error}"
+        tables = {name: _read(folder / f"{name}.arrow") for name in ("users", "items")}
+        data = Dataset(
+            read_arrow(folder / "interactions.arrow"),
+            Schema.from_dict(described["schema"]),
+            users=tables["users"],
+            items=tables["items"],
+            name=described["name"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+        problem = f"not a saved dataset: {type(error).__name__}: {error}"
         raise BundleError(problem, where=str(folder), remedy="save it again") from error
-    if tables["interactions"] is None:
-        raise BundleError("interactions.arrow is missing", where=str(folder), remedy="save it again")
-    data = Dataset(
-        tables["interactions"],
-        Schema.from_dict(described["schema"]),
-        users=tables["users"],
-        items=tables["items"],
-        name=described["name"],
-    )
     data.user_vocabulary = Vocabulary.load(folder / "user_ids.arrow")
     data.item_vocabulary = Vocabulary.load(folder / "item_ids.arrow")
     return data
 
 
 def _read(file: Path) -> pl.DataFrame | None:
-    return pl.read_ipc(file) if file.exists() else None
+    return read_arrow(file) if file.exists() else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from shortlist.errors import SchemaError
 
@@ -45,6 +47,29 @@ def parse_times(times: pl.Series) -> tuple[pl.Series, str]:
         f"times must be dates, numbers or strings, got {kind}",
         where=f"column {times.name!r}",
         remedy="cast the column to Datetime",
+    )
+
+
+def epoch_seconds(times: pl.Series) -> NDArray[np.int64]:
+    """Times of a clean column as whole seconds since 1970.
+
+    Args:
+        times: a Datetime or Date column, or an integer column of seconds; no nulls.
+
+    Returns:
+        `[rows]` int64, perhaps the column's own memory, not to be written to.
+
+    Raises:
+        SchemaError: the column is neither.
+    """
+    if times.dtype in (pl.Date, pl.Datetime):
+        return times.cast(pl.Datetime("us")).dt.epoch("s").to_numpy()
+    if times.dtype.is_integer():
+        return times.cast(pl.Int64).to_numpy()
+    raise SchemaError(
+        f"times must be dates or whole seconds since 1970, got {times.dtype}",
+        where=f"column {times.name!r}",
+        remedy="read the table with shortlist.datasets, which parses times",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from shortlist.data.arrow_files import read_arrow
 from shortlist.data.lookup import Lookup, categories, category_counts, category_positions, is_sparse
 from shortlist.errors import BundleError, DataError, UnknownIdError
 
@@ -170,9 +170,11 @@ class Vocabulary:
             BundleError: the file is not such an Arrow file.
         """
         try:
-            table = pl.read_ipc(io.BytesIO(Path(path).read_bytes()))  # a mapped file could not be replaced
+            table = read_arrow(
+                Path(path).read_bytes(), where=str(path)
+            )  # a mapped file could not be replaced
             return cls(table["id"], np.concatenate([np.zeros(1, np.int64), table["count"].to_numpy()]))
-        except (pl.exceptions.PolarsError, DataError, OSError) as error:
+        except (BundleError, DataError, OSError, pl.exceptions.PolarsError) as error:
             raise BundleError(
                 f"not a vocabulary: {error}", where=str(path), remedy="restore the file or save it again"
             ) from error
@@ -197,6 +199,16 @@ class Vocabulary:
         if is_sparse(codes, len(series)):
             return self._lookup.find(self._coerce(series.cast(pl.String)))
         return category_positions(series, codes, self.encode(names))
+
+
+def fit_ids(ids: pl.Series, table: pl.DataFrame | None) -> Vocabulary:
+    """The vocabulary of a column of ids, and of a table that describes them.
+
+    Args:
+        ids: the column; its name is that of the table's id column.
+        table: one row an id, or None.
+    """
+    return Vocabulary.fit(ids, extra=None if table is None else table[ids.name])
 
 
 def is_categorical(series: pl.Series) -> bool:

@@ -28,7 +28,8 @@ class Tower(nn.Module):
         features: what the tower reads.
         dim: width of the embedding.
         hidden: widths of the hidden layers.
-        dropout: share of the inputs and of each hidden layer that training hides, from 0 to below 1.
+        dropout: share that training hides, from 0 to below 1: of each hidden layer, or, without hidden
+            layers, of the sum.
         normalise: whether embeddings are brought to length 1, so that a dot product is a cosine: popularity
             then has to be learned from the features, and training is steadier.
 
@@ -85,18 +86,26 @@ class Tower(nn.Module):
 
         Args:
             space: knows the features' encodings.
+
+        Returns:
+            The tower itself.
+
+        Raises:
+            ConfigError: without hidden layers, a feature has another width than the tower.
         """
         deep = bool(self.hidden)
-        for number, feature in enumerate(self.features):
-            encoding = space.encodings[feature.name]
-            self.encoders[str(number)] = build_encoder(feature, encoding, self.dim, project=not deep)
-        widths = [cast(int, encoder.dim) for encoder in self.encoders.values()]
+        encoders = [
+            build_encoder(feature, space.encodings[feature.name], self.dim, project=not deep)
+            for feature in self.features
+        ]
+        widths = [cast(int, encoder.dim) for encoder in encoders]
         if not deep and any(width != self.dim for width in widths):
             raise ConfigError(
                 f"features of widths {widths} cannot be added up to an embedding of width {self.dim}",
                 where="Tower",
                 remedy="leave the features' dim out, or give the tower hidden layers",
             )
+        self.encoders = nn.ModuleDict({str(number): encoder for number, encoder in enumerate(encoders)})
         if deep:
             self.deep = MLP(sum(widths), (*self.hidden, self.dim), dropout=self.dropout)
         return self

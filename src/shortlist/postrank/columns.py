@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from shortlist.data.catalogue import Catalogue
-from shortlist.data.dataset import epoch_seconds
 from shortlist.data.ragged import Ragged
+from shortlist.data.times import epoch_seconds
 from shortlist.errors import DataError, SchemaError
 from shortlist.postrank.predicate import parse_predicate
 

@@ -4,10 +4,12 @@ from shortlist.datasets.files import from_files
 from shortlist.datasets.guess import guess_schema
 from shortlist.datasets.libsvm import RankingTable, read_libsvm
 from shortlist.datasets.movielens import movielens
+from shortlist.datasets.parquet_loader import ParquetLoader
 from shortlist.datasets.sql import from_sql
 from shortlist.datasets.synthetic import synthetic
 
 __all__ = [
+    "ParquetLoader",
     "RankingTable",
     "from_files",
     "from_sql",

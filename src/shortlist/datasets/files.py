@@ -57,7 +57,7 @@ def from_files(
     """
     paths = expand(interactions)
     if schema is None:
-        schema = guess_schema(_first_rows(paths[0]))
+        schema = guess_schema(first_rows(paths[0]))
     where = str(paths[0]) if len(paths) == 1 else f"{paths[0].parent} ({len(paths)} files)"
     texts = [schema.user_id, schema.item_id] + ([schema.event] if schema.event else [])
     return assemble(
@@ -82,7 +82,7 @@ def expand(source: Source) -> list[Path]:
     """
     if not isinstance(source, (str, Path)):
         return [path for each in source for path in expand(each)]
-    path = Path(source).expanduser()
+    path = at_home(Path(source))
     if path.is_file():
         return [path]
     if path.is_dir():
@@ -97,6 +97,18 @@ def expand(source: Source) -> list[Path]:
             remedy=f"give a path or pattern of files that end in {', '.join(FORMATS)}",
         )
     return found
+
+
+def at_home(path: Path) -> Path:
+    """A path whose `~` is replaced by the home folder; one that is nobody's stays, as shells leave it.
+
+    Args:
+        path: of a file, a folder or a pattern.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def read_tables(
@@ -183,17 +195,25 @@ def _collect(path: Path, categories: Sequence[str], inference_rows: int | None) 
         texts = [name for name in categories if schema.get(name) == pl.String]
         return table.with_columns(pl.col(texts).cast(pl.Categorical)).collect(engine="streaming")
     except READING_ERRORS as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-def _first_rows(path: Path) -> pl.DataFrame:
+def first_rows(path: Path) -> pl.DataFrame:
+    """The first rows of a file, enough to guess a schema from.
+
+    Args:
+        path: in a format that `from_files` reads.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
     kind = _known_format(path)
     try:
         if kind == "parquet":
             return read_parquet(path, rows=FIRST_ROWS)
         return _scan(path, kind, INFERENCE_ROWS).head(FIRST_ROWS).collect()
     except READING_ERRORS as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def _scan(path: Path, kind: str, inference_rows: int | None) -> pl.LazyFrame:
@@ -222,7 +242,13 @@ def _format(path: Path) -> str | None:
     return FORMATS.get(path.suffix.lower())
 
 
-def _unreadable(path: Path, error: BaseException) -> DataError:
+def unreadable(path: Path, error: BaseException) -> DataError:
+    """What to say of a file that a reader refused.
+
+    Args:
+        path: the file.
+        error: what the reader raised.
+    """
     said = _first_line(error)
     if isinstance(error, pl.exceptions.NoDataError) or (path.is_file() and path.stat().st_size == 0):
         return DataError("the file is empty", where=str(path), remedy="check how it was written")

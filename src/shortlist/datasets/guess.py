@@ -9,7 +9,7 @@ import polars as pl
 
 from shortlist.data.schema import Schema
 from shortlist.data.times import parse_times
-from shortlist.errors import SchemaError
+from shortlist.errors import SchemaError, did_you_mean
 
 # Names without case and punctuation, the likeliest first.
 USER_NAMES = (
@@ -37,22 +37,33 @@ EVENT_NAMES = (
 )  # fmt: skip
 
 
-def guess_schema(frame: pl.DataFrame) -> Schema:
+def guess_schema(frame: pl.DataFrame, *, user_id: str | None = None, item_id: str | None = None) -> Schema:
     """Guess what the columns of a table of interactions mean.
 
     Args:
         frame: the table, or its first rows.
+        user_id: the column of user ids, where it is known.
+        item_id: the column of item ids, where it is known.
 
     Returns:
         A schema with the user and item columns and, where the table has likely ones, the time, the label
         and the event type; `events` stays empty, so that all types count alike.
 
     Raises:
-        SchemaError: no column looks like the users' or the items' ids.
+        SchemaError: no column looks like the users' or the items' ids, or a known one is missing.
     """
-    user = _find(frame, USER_NAMES, _can_be_ids, endings=("userid", "customerid"))
-    others = frame.drop(user) if user else frame
-    item = _find(others, ITEM_NAMES, _can_be_ids, endings=("itemid", "productid"))
+    known = [name for name in (user_id, item_id) if name is not None]
+    for name in known:
+        if name not in frame.columns:
+            raise SchemaError(
+                f"column {name!r} is missing",
+                where="the interactions",
+                remedy=did_you_mean(name, frame.columns),
+            )
+    rest = frame.drop(known)
+    user = user_id or _find(rest, USER_NAMES, _can_be_ids, endings=("userid", "customerid"))
+    others = rest.drop(user) if user in rest.columns else rest
+    item = item_id or _find(others, ITEM_NAMES, _can_be_ids, endings=("itemid", "productid"))
     if user is None or item is None:
         what, argument = ("users", "user_id") if user is None else ("items", "item_id")
         raise SchemaError(

@@ -47,6 +47,40 @@ def read_parquet(path: Path, *, categories: Sequence[str] = (), rows: int | None
     return pl.DataFrame(columns)
 
 
+def count_row_groups(path: Path) -> int:
+    """The number of row groups of a Parquet file.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError, ValueError: the file is damaged or no Parquet.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        return int(file.num_row_groups)
+
+
+def read_row_group(path: Path, group: int, *, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read one row group, checked as `read_parquet` checks.
+
+    Args:
+        path: the file.
+        group: its number.
+        columns: which columns; None for all.
+
+    Raises:
+        OSError, ValueError, NotImplementedError: the file is damaged or of an unknown kind.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        table = file.read_row_group(group, columns=columns)
+        table.validate(full=True)
+        return _to_polars(table.replace_schema_metadata(None))
+
+
 def _batches(path: Path, rows: int | None) -> Iterator[pl.DataFrame]:
     import pyarrow as pa
     import pyarrow.parquet as pq

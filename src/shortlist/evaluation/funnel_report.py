@@ -9,6 +9,7 @@ from torch import Tensor
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.ragged import Ragged
+from shortlist.data.rebinding import check_same_ids
 from shortlist.errors import DataError
 from shortlist.funnel.funnel import REQUEST_BATCH, Funnel
 
@@ -61,8 +62,11 @@ def funnel_report(funnel: Funnel, test: Dataset, *, exclude_seen: bool = True) -
         The share of targets kept and lost by each stage.
 
     Raises:
+        ConfigError: the test part belongs to other data than the funnel's.
         DataError: the test part has no positive event.
     """
+    remedy = "use the train part of the split that gave this test part"
+    check_same_ids(funnel.data, test, what="this Funnel", remedy=remedy)
     rows = torch.from_numpy(test.targets)
     if len(rows) == 0:
         raise DataError("the test part has no positive event", remedy="use another split or schema")

@@ -8,10 +8,11 @@ import torch
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.ragged import Ragged
+from shortlist.data.rebinding import check_same_ids
 from shortlist.errors import DataError
 from shortlist.funnel.funnel import Funnel
 from shortlist.metrics import Coverage, RankingMetrics
-from shortlist.models.recommender import Recommender
+from shortlist.models.recommender import Recommender, fitted_data
 
 REQUEST_BATCH = 1024  # requests answered together; bounds the memory
 
@@ -34,8 +35,12 @@ def evaluate_lists(
         Hit rate (with one item wanted a request this is recall), precision, NDCG, MRR and coverage at each k.
 
     Raises:
+        ConfigError: the test part belongs to other data than the model's.
         DataError: the test part has no positive event.
     """
+    remedy = "use the train part of the split that gave this test part"
+    learned = model.data if isinstance(model, Funnel) else fitted_data(model)
+    check_same_ids(learned, test, what=f"this {type(model).__name__}", remedy=remedy)
     rows = torch.from_numpy(test.targets)
     if len(rows) == 0:
         raise DataError("the test part has no positive event", remedy="use another split or schema")

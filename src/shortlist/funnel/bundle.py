@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,17 @@ import numpy as np
 import polars as pl
 import torch
 
-from shortlist.data.sealed_folder import read_manifest, writing
+from shortlist.data.dataset import Dataset
+from shortlist.data.sealed_folder import read_manifest, refuse_foreign, writing
 from shortlist.data.storage import load_dataset, save_dataset
-from shortlist.errors import BundleError, ConfigError
+from shortlist.errors import BundleError
+from shortlist.funnel.description import AGAIN, FunnelDescription, RetrieverDescription
 from shortlist.funnel.funnel import Funnel
 from shortlist.funnel.rank import Scored
 from shortlist.funnel.retrieve import Nearest, Popular, Retriever
 from shortlist.models.ranker import Ranker
 from shortlist.models.storage import load_model, save_model
-from shortlist.postrank import from_dict, to_dict
+from shortlist.postrank import to_dict
 
 FORMAT, VERSION = "shortlist.bundle", 1
 
@@ -35,10 +38,6 @@ def save_bundle(funnel: Funnel, path: str | Path, *, metrics: dict[str, float] |
     Raises:
         ConfigError: a part cannot be saved, or something else stands at `path`.
     """
-    if funnel.data.past is not None:
-        raise ConfigError(
-            "the funnel stands on a test part", remedy="build it on the train part or the whole data"
-        )
     facts = {"schema": funnel.data.schema.to_dict(), "versions": _versions(), "metrics": metrics or {}}
     with writing(path, format=FORMAT, version=VERSION, facts=facts) as folder:
         save_dataset(funnel.data, folder / "data")
@@ -57,6 +56,18 @@ def save_bundle(funnel: Funnel, path: str | Path, *, metrics: dict[str, float] |
         (folder / "funnel.json").write_text(json.dumps(described, indent=2), encoding="utf-8")
 
 
+def check_place(path: str | Path) -> None:
+    """Refuse a place for a bundle before anything is trained for it.
+
+    Args:
+        path: the folder that `save_bundle` is to write.
+
+    Raises:
+        ConfigError: something else stands there.
+    """
+    refuse_foreign(Path(path), FORMAT)
+
+
 def load_bundle(path: str | Path) -> Funnel:
     """Read a funnel; it answers with the same bits as the one that was saved.
 
@@ -67,32 +78,36 @@ def load_bundle(path: str | Path) -> Funnel:
         BundleError: it is missing, foreign, newer or damaged; the file is named.
     """
     folder = Path(path)
-    read_manifest(folder, format=FORMAT, version=VERSION)
-    file = folder / "funnel.json"
+    manifest = read_manifest(folder, format=FORMAT, version=VERSION)
     try:
-        described = json.loads(file.read_text(encoding="utf-8"))
-        data = load_dataset(folder / "data")
-        retrievers = [_retriever(each, folder, data) for each in described["retrieve"]]
-        rank = None
-        if described["rank"] is not None:
-            ranker = load_model(folder / described["rank"]["model"], data)
-            if not isinstance(ranker, Ranker):
-                raise BundleError("its ranker is no Ranker", where=str(file), remedy="save the bundle again")
-            rank = Scored(ranker, keep=described["rank"]["keep"])
-        return Funnel(
-            retrieve=retrievers,
-            rank=rank,
-            postrank=[from_dict(each) for each in described["postrank"]],
-            size=described["size"],
-            data=data,
-            seed=described["seed"],
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, BundleError):
-            raise
+        return _read(folder, manifest["sha256"])
+    except BundleError:
+        raise
+    except Exception as error:
+        # The seal shows that nothing was damaged since, not that it was shortlist that wrote it: whatever
+        # goes wrong while foreign bytes are taken for a funnel is the fault of the bytes.
         raise BundleError(
-            f"not a funnel: {error}", where=str(file), remedy="save the bundle again"
+            f"not a funnel: {type(error).__name__}: {error}", where=str(folder), remedy=AGAIN
         ) from error
+
+
+def _read(folder: Path, files: Collection[str]) -> Funnel:
+    file = folder / "funnel.json"
+    described = FunnelDescription.parse(
+        json.loads(file.read_text(encoding="utf-8")), files=files, where=str(file)
+    )
+    data = load_dataset(folder / "data")
+    ranker = None if described.ranker is None else load_model(folder / described.ranker, data)
+    if ranker is not None and not isinstance(ranker, Ranker):
+        raise BundleError(f"its ranker is a {type(ranker).__name__}", where=str(file), remedy=AGAIN)
+    return Funnel(
+        retrieve=[_retriever(each, folder, data) for each in described.retrieve],
+        rank=None if ranker is None else Scored(ranker, keep=described.keep),
+        postrank=described.postrank,
+        size=described.size,
+        data=data,
+        seed=described.seed,
+    )
 
 
 def _describe(retriever: Retriever, folder: Path, name: str) -> dict[str, Any]:
@@ -103,13 +118,13 @@ def _describe(retriever: Retriever, folder: Path, name: str) -> dict[str, Any]:
     return described | ({"half_life": retriever.half_life} if isinstance(retriever, Popular) else {})
 
 
-def _retriever(described: dict[str, Any], folder: Path, data: Any) -> Retriever:
-    model = load_model(folder / described["model"], data)
+def _retriever(described: RetrieverDescription, folder: Path, data: Dataset) -> Retriever:
+    model = load_model(folder / described.model, data)
     if isinstance(model, Ranker):
-        raise BundleError("a Ranker cannot retrieve", where=str(folder), remedy="save the bundle again")
-    if described["kind"] == "Nearest":
-        return Nearest(model, described["k"], described["name"])
-    popular = Popular(described["k"], described["half_life"], described["name"])
+        raise BundleError("a Ranker cannot retrieve", where=str(folder / described.model), remedy=AGAIN)
+    if described.kind == "Nearest":
+        return Nearest(model, described.k, described.name)
+    popular = Popular(described.k, described.half_life, described.name)
     popular.model = model
     return popular
 

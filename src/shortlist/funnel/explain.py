@@ -11,12 +11,13 @@ from torch import Tensor
 
 from shortlist.data.candidates import Candidates
 from shortlist.data.catalogue import Catalogue
-from shortlist.data.ragged import Ragged
+from shortlist.data.ragged import Ragged, gather_windows
 from shortlist.data.requests import Requests
 from shortlist.data.schema import Schema
 from shortlist.funnel.retrieve import Retriever
 
 TITLE_COLUMNS = ("title", "name")  # what reasons call an item by, before its id
+EVENTS_COMPARED = 200  # latest events that a reason can name; bounds the memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +92,7 @@ def reasons(
     if catalogue.vectors is None or len(candidates.items.values) == 0:
         return pl.Series("why", [f"found by {names}" for names in finders], dtype=pl.String)
     nearest = most_similar(candidates.items, requests.history, catalogue.vectors)
-    titles = item_titles(catalogue).gather(nearest.numpy())
+    titles = item_titles(catalogue, nearest)
     lines = [
         f"found by {names}" if title is None else f"like {title}; found by {names}"
         for title, names in zip(titles, finders, strict=True)
@@ -100,7 +101,7 @@ def reasons(
 
 
 def most_similar(items: Ragged, history: Ragged, vectors: Tensor) -> Tensor:
-    """For each item, the event of the same row's history with the nearest vector.
+    """For each item, the event of the same row's latest `EVENTS_COMPARED` with the nearest vector.
 
     Args:
         items: `[batch]` rows of item indices.
@@ -110,12 +111,19 @@ def most_similar(items: Ragged, history: Ragged, vectors: Tensor) -> Tensor:
     Returns:
         `[total]` int64 item indices, aligned with `items.values`; 0 where the history is empty.
     """
-    directions = torch.nn.functional.normalize(vectors, dim=1)
-    width = max(int(history.lengths.max()), 1) if len(history) else 1
-    past = history.to_padded(width)[items.row_ids()]  # [total, width]
-    cosines = torch.einsum("td,twd->tw", directions[items.values], directions[past])
-    best = cosines.masked_fill(past == 0, -torch.inf).argmax(1)
-    return past[torch.arange(len(past)), best]
+    lengths = history.lengths.clamp(max=EVENTS_COMPARED)
+    recent = gather_windows(history.values, history.offsets[1:] - lengths, lengths)
+    past = recent.to_padded(max(int(lengths.max()), 1) if len(lengths) else 1)  # [batch, width]
+    wanted = items.to_padded(max(int(items.lengths.max()), 1) if len(items) else 1)  # [batch, longest]
+    # Only the rows that are needed: a request must not pay for a pass over the whole catalogue.
+    cosines = torch.bmm(_directions(vectors, wanted), _directions(vectors, past).transpose(1, 2))
+    best = cosines.masked_fill((past == 0)[:, None], -torch.inf).argmax(2)  # [batch, longest]
+    nearest = past.gather(1, best)
+    return nearest[items.row_ids(), items.positions()]
+
+
+def _directions(vectors: Tensor, items: Tensor) -> Tensor:
+    return torch.nn.functional.normalize(vectors[items], dim=-1)
 
 
 def found_by(sources: Tensor, retrievers: Sequence[Retriever]) -> list[list[str]]:
@@ -125,9 +133,17 @@ def found_by(sources: Tensor, retrievers: Sequence[Retriever]) -> list[list[str]
     ]
 
 
-def item_titles(catalogue: Catalogue) -> pl.Series:
-    """What to call each item: its title or name where the table has one, else its id."""
+def item_titles(catalogue: Catalogue, items: Tensor) -> pl.Series:
+    """What to call some items: their titles or names where the table has any, else their ids.
+
+    Args:
+        catalogue: the items.
+        items: `[n]` int64 item indices.
+
+    Returns:
+        `[n]` strings, null for item 0.
+    """
     for name in TITLE_COLUMNS:
         if name in catalogue.columns:
-            return catalogue.column(name).cast(pl.String)
-    return catalogue.vocabulary.decode(range(len(catalogue))).cast(pl.String)
+            return catalogue.column(name).gather(items.numpy()).cast(pl.String)
+    return catalogue.vocabulary.decode(items.numpy()).cast(pl.String)

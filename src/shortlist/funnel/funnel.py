@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from shortlist.data.ragged import Ragged
 from shortlist.data.recommendations import Recommendations
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError
+from shortlist.funnel.checks import check_stages, stage_names
 from shortlist.funnel.explain import Explanation, explain_trace, reasons
 from shortlist.funnel.rank import Scored
 from shortlist.funnel.retrieve import Retriever, retrieve
@@ -57,8 +58,13 @@ class Funnel:
         seed: of the post-rankers that explore.
 
     Raises:
-        ConfigError: there is no retriever, two have one name, or `size` is less than 1.
-        NotFittedError: a retriever is not trained.
+        ConfigError: there is no retriever, two have one name, one was trained on data with other users or
+            items, the ranker reads a score that none of them gives, the data is a test part, or `size` is
+            less than 1.
+        NotFittedError: a retriever or the ranker is not trained.
+
+    Warns:
+        OrderUndone: a post-ranker that sorts by score stands behind one that reorders.
     """
 
     def __init__(
@@ -71,17 +77,21 @@ class Funnel:
         data: Dataset | None = None,
         seed: int = 0,
     ) -> None:
-        _check(retrieve, size)
-        self.retrievers, self.rank, self.postrank = tuple(retrieve), rank, tuple(postrank)
+        check_stages(retrieve, rank, postrank, size)
+        self.postrank, self.stages = tuple(postrank), stage_names(rank, postrank)
         self.size, self.seed = size, seed
-        trained = [each.model for each in self.retrievers if each.model.data is not None]
+        trained = [each.model for each in retrieve if each.model.data is not None]
         if data is None and not trained:
             raise ConfigError(
                 "no retriever is trained and no data is given", remedy="pass data=, or a trained model"
             )
         self.data: Dataset = fitted_data(trained[0]) if data is None else data
-        for each in self.retrievers:
-            each.fit(self.data)
+        if self.data.past is not None:  # its users' histories would hold what is to be predicted
+            raise ConfigError(
+                "the funnel stands on a test part", remedy="build it on the train part or the whole data"
+            )
+        self.retrievers: tuple[Retriever, ...] = tuple(each.fit(self.data) for each in retrieve)
+        self.rank = None if rank is None else Scored(rank.ranker.bound_to(self.data), keep=rank.keep)
         self.catalogue = self._catalogue()
 
     def run(
@@ -102,37 +112,30 @@ class Funnel:
         """
         size = self.size if size is None else size
         with torch.inference_mode():
-            current = retrieve(self.retrievers, requests, exclude=exclude, where=where)
-            stages = [("retrieve", current)]
+            current = retrieve(self.retrievers, requests, at_least=size, exclude=exclude, where=where)
+            lists = [current]
             if self.rank is not None:
-                current = self.rank.rank(requests, current)
-                stages.append(("rank", current))
+                current = self.rank.rank(requests, current, at_least=size)
+                lists.append(current)
             for number, stage in enumerate(self.postrank):
                 current = stage.rerank(
                     current, size=size, catalogue=self.catalogue, requests=requests, seed=self.seed + number
                 )
-                stages.append((type(stage).__name__.lower(), current))
-            stages.append(("final", current.top(size)))
-        return Trace(tuple(stages))
+                lists.append(current)
+            lists.append(current.top(size))
+        return Trace(tuple(zip(self.stages, lists, strict=True)))
 
     def retrieve(
         self, requests: Requests, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """The final lists in index space, padded; see `Recommender.retrieve`.
 
-        Fewer than `k` items come back where the stages let fewer through.
+        Fewer than `k` items come back where the post-rankers let fewer through.
         """
-        lists = []
-        for rows in torch.split(torch.arange(len(requests)), REQUEST_BATCH):
-            hidden = None if exclude is None else exclude.take(rows)
-            lists.append(self.run(requests.take(rows), size=k, exclude=hidden, where=where).final)
-        width = max((int(each.lengths.max()) for each in lists if len(each)), default=0)
-        items = [each.items.to_padded(width) for each in lists]
-        scores = [
-            Ragged(each.scores, each.items.offsets).to_padded(width, value=-torch.inf) for each in lists
-        ]
-        empty = torch.zeros(0, width)
-        return torch.cat([*items, empty.long()]), torch.cat([*scores, empty])
+        final = Candidates.concatenate([part for _, part in self._answer(requests, k, exclude, where)])
+        width = int(final.lengths.max()) if len(final) else 0
+        scores = Ragged(final.scores, final.items.offsets).to_padded(width, value=-torch.inf)
+        return final.items.to_padded(width), scores
 
     def recommend(
         self,
@@ -156,10 +159,15 @@ class Funnel:
             Recommendations with the item columns and, in `why`, the reason for each.
         """
         ids, requests, exclude, allowed = self._ask(users, exclude_seen, where, context)
-        final = self.run(requests, size=self._size(k), exclude=exclude, where=allowed).final
-        why = reasons(final, requests, self.retrievers, self.catalogue)
-        item_id = self.data.schema.item_id
-        return Recommendations.from_candidates(final, ids, self.catalogue, item_id=item_id, why=why)
+        parts = list(self._answer(requests, self._size(k), exclude, allowed))
+        why = [reasons(final, asked, self.retrievers, self.catalogue) for asked, final in parts]
+        return Recommendations.from_candidates(
+            Candidates.concatenate([final for _, final in parts]),
+            ids,
+            self.catalogue,
+            item_id=self.data.schema.item_id,
+            why=pl.concat(why),
+        )
 
     def explain(
         self,
@@ -196,6 +204,15 @@ class Funnel:
 
         return load_bundle(path)
 
+    def _answer(
+        self, requests: Requests, size: int, exclude: Ragged | None, where: Tensor | None
+    ) -> Iterator[tuple[Requests, Candidates]]:
+        """The final lists of some requests at a time, with the requests."""
+        for rows in torch.split(torch.arange(len(requests)), REQUEST_BATCH):
+            asked, hidden = requests.take(rows), None if exclude is None else exclude.take(rows)
+            final = self.run(asked, size=size, exclude=hidden, where=where).final
+            yield asked, Candidates(final.items, final.scores, final.sources)
+
     def _ask(
         self,
         users: str | int | Sequence[str | int],
@@ -226,16 +243,3 @@ class Funnel:
             if isinstance(each.model, TwoTower):
                 return Catalogue(plain.items, plain.vocabulary, vectors=each.model.item_vectors)
         return plain
-
-
-def _check(retrievers: Sequence[Retriever], size: int) -> None:
-    if not retrievers:
-        raise ConfigError("a funnel needs a retriever", remedy="such as retrieve=[sl.retrieve.Popular()]")
-    names = [each.name for each in retrievers]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(
-                f"two retrievers are named {name!r}", remedy="give one of them another: name='…'"
-            )
-    if size < 1:
-        raise ConfigError(f"size must be at least 1, got {size}", remedy="such as 12")

@@ -27,7 +27,7 @@ class Scored:
 
     Args:
         ranker: a trained Ranker.
-        keep: how many of each request's candidates go on.
+        keep: how many of each request's candidates go on; more where more are asked for.
 
     Raises:
         ConfigError: `keep` is less than 1.
@@ -37,23 +37,24 @@ class Scored:
     keep: int = 200
 
     def __post_init__(self) -> None:
-        if self.keep < 1:
+        if not isinstance(self.keep, int) or self.keep < 1:
             raise ConfigError(
-                f"keep must be at least 1, got {self.keep}", where="Scored", remedy="such as 200"
+                f"keep must be a whole number from 1, got {self.keep!r}", where="Scored", remedy="such as 200"
             )
 
-    def rank(self, requests: Requests, candidates: Candidates) -> Candidates:
+    def rank(self, requests: Requests, candidates: Candidates, *, at_least: int = 0) -> Candidates:
         """Score, sort and cut.
 
         Args:
             requests: who asks.
             candidates: what retrieval found.
+            at_least: how many of each request go on where `keep` is smaller.
 
         Returns:
             The best `keep` of each request, best first, with the ranker's scores.
         """
         scores = self.ranker.score_candidates(requests, candidates)
-        return candidates.with_scores(scores, score_ranker=scores).sorted().top(self.keep)
+        return candidates.with_scores(scores, score_ranker=scores).sorted().top(max(self.keep, at_least))
 
 
 def fit(
@@ -71,9 +72,9 @@ def fit(
     The retrievers must not have seen these events, or the ranker learns to trust scores that are too good:
 
         earlier, recent = train.split_leave_last_out(count=5)
-        retriever.fit(earlier)
-        sl.rank.fit(ranker, [sl.retrieve.Nearest(retriever)], recent)
-        retriever.fit(train)    # the funnel then uses a retriever that knows the recent events too
+        sl.rank.fit(ranker, [sl.retrieve.Nearest(EASE().fit(earlier))], recent)
+        # The funnel then uses a retriever of its own that knows the recent events too.
+        funnel = sl.Funnel(retrieve=[sl.retrieve.Nearest(EASE().fit(train))], rank=sl.rank.Scored(ranker))
 
     Args:
         ranker: to be trained.
@@ -88,6 +89,7 @@ def fit(
         Loss and seconds of each epoch.
 
     Raises:
+        ConfigError: a retriever was trained on other data than the part before.
         DataError: `recent` is no test part, or the retrievers found none of its items.
     """
     if recent.past is None:
@@ -108,9 +110,11 @@ def ranking_lists(retrievers: Sequence[Retriever], recent: Dataset) -> RankingLi
 
     Returns:
         The lists that hold their event's item; the others would teach nothing.
+
+    Raises:
+        ConfigError: a retriever was trained on other data than the part before.
     """
-    for each in retrievers:
-        each.fit(recent if recent.past is None else recent.past)
+    retrievers = [each.fit(recent if recent.past is None else recent.past) for each in retrievers]
     targets = torch.from_numpy(recent.item_index)
     found = []
     with torch.inference_mode():

@@ -11,10 +11,11 @@ from torch import Tensor
 from shortlist.data.candidates import Candidates
 from shortlist.data.dataset import Dataset
 from shortlist.data.ragged import Ragged
+from shortlist.data.rebinding import check_same_ids
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError
 from shortlist.models.popularity import Popularity
-from shortlist.models.recommender import Recommender
+from shortlist.models.recommender import Recommender, fitted_data
 
 RECIPROCAL_RANK_OFFSET = 60  # Cormack et al. (SIGIR 2009)
 
@@ -40,8 +41,23 @@ class Nearest:
         _check_k(self.k, "Nearest")
         self.name = self.name or type(self.model).__name__.lower()
 
-    def fit(self, data: Dataset) -> None:
-        """Nothing to learn: the model is trained already."""
+    def fit(self, data: Dataset) -> Nearest:
+        """Check that the model was trained on this data, or on other events of the same users and items.
+
+        Args:
+            data: the events that requests come from.
+
+        Returns:
+            The retriever itself.
+
+        Raises:
+            ConfigError: users or items have other indices.
+            NotFittedError: the model is not trained.
+        """
+        learned = fitted_data(self.model)
+        remedy = "train it on this data, or give the data that it was trained on"
+        check_same_ids(learned, data, what=f"the model of retriever {self.name!r}", remedy=remedy)
+        return self
 
 
 @dataclass
@@ -66,10 +82,21 @@ class Popular:
         _check_k(self.k, "Popular")
         self.model = Popularity(half_life=self.half_life)
 
-    def fit(self, data: Dataset) -> None:
-        """Count the events of the funnel's data."""
-        if self.model.data is None:
-            self.model = Popularity(half_life=self.half_life).fit(data)
+    def fit(self, data: Dataset) -> Popular:
+        """Count the events of some data.
+
+        Args:
+            data: the events that requests come from.
+
+        Returns:
+            A retriever of its own, so that funnels on other data can share this one; itself where it
+            counted these events already.
+        """
+        if self.model.data is data:
+            return self
+        counted = Popular(self.k, self.half_life, self.name)
+        counted.model = Popularity(half_life=self.half_life).fit(data)
+        return counted
 
 
 Retriever = Nearest | Popular
@@ -79,6 +106,7 @@ def retrieve(
     retrievers: Sequence[Retriever],
     requests: Requests,
     *,
+    at_least: int = 0,
     exclude: Ragged | None = None,
     where: Tensor | None = None,
 ) -> Candidates:
@@ -87,6 +115,7 @@ def retrieve(
     Args:
         retrievers: the ways to find candidates.
         requests: who asks.
+        at_least: how many candidates a retriever whose own `k` is smaller is asked for.
         exclude: for each request, item indices that must not come back.
         where: `[num_items + 1]` bool, which items are allowed.
 
@@ -95,7 +124,10 @@ def retrieve(
         merged item, whoever found it. With one retriever the candidates' score is its score; with several it
         is the sum of reciprocal ranks (Cormack et al. 2009), and the order follows it.
     """
-    found = [each.model.retrieve(requests, each.k, exclude=exclude, where=where) for each in retrievers]
+    found = [
+        each.model.retrieve(requests, max(each.k, at_least), exclude=exclude, where=where)
+        for each in retrievers
+    ]
     if len(found) == 1:
         merged = Candidates.from_padded(*found[0])
     else:
@@ -139,5 +171,5 @@ def _fuse(lists: Sequence[Candidates]) -> Candidates:
 
 
 def _check_k(k: int, where: str) -> None:
-    if k < 1:
-        raise ConfigError(f"k must be at least 1, got {k}", where=where, remedy="such as 100")
+    if not isinstance(k, int) or k < 1:
+        raise ConfigError(f"k must be a whole number from 1, got {k!r}", where=where, remedy="such as 100")

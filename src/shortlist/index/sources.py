@@ -21,7 +21,7 @@ BATCH_ROWS = 1 << 16
 class Batch(NamedTuple):
     """Some of the candidates.
 
-    Args:
+    Attributes:
         ids: `[n]` distinct integers or strings; no id may come in two batches.
         vectors: `[n, dim]` float32.
         items: one row an id, for `where` expressions.

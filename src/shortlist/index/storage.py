@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from shortlist.data.arrow_files import read_arrow
 from shortlist.errors import BundleError, Error
 from shortlist.index.ids import SlotTable
 from shortlist.index.inputs import Metric, as_ids, check_metric
@@ -86,7 +87,9 @@ def read_index(path: Path) -> tuple[Snapshot, int, Metric]:
         return snapshot, int(header["dim"]), check_metric(header["metric"])
     except (KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
         if isinstance(error, BundleError):
-            raise
+            if error.where:
+                raise
+            raise _refused(path, error.what) from error
         raise _refused(path, f"its parts do not fit together: {error}") from error
 
 
@@ -142,8 +145,8 @@ def _read_sections(
 
 
 def _snapshot(sections: dict[str, NDArray[Any]], dim: int, count: int) -> Snapshot:
-    ids = as_ids(pl.read_ipc(io.BytesIO(sections["ids"].tobytes()))["id"])
-    items = pl.read_ipc(io.BytesIO(sections["items"].tobytes())) if "items" in sections else None
+    ids = as_ids(read_arrow(sections["ids"].tobytes())["id"])
+    items = read_arrow(sections["items"].tobytes()) if "items" in sections else None
     if len(ids) != count or (items is not None and len(items) != count):
         raise ValueError("the tables have another number of items than the header")
     if count == 0:

@@ -25,6 +25,7 @@ def in_batch_softmax(
     sampling_probability: Tensor | None = None,
     score_mask: Tensor | None = None,
     num_hard_negatives: int | None = None,
+    one_embedding_per_id: bool = False,
 ) -> Tensor:
     """Softmax cross-entropy of each query's own candidate against the batch's.
 
@@ -39,6 +40,9 @@ def in_batch_softmax(
             clipped to [1e-6, 1], is taken off the scores (the logQ correction). None corrects nothing.
         score_mask: `[batch, num_candidates]` bool, True where a negative counts. The positive always does.
         num_hard_negatives: keep only that many negatives, the highest scores; None keeps all.
+        one_embedding_per_id: a promise that candidates with equal ids are equal, in their probability and
+            mask too. It changes no loss; each distinct candidate is then scored once, and its gradient
+            arrives in the first of its rows.
 
     Returns:
         `[batch]` losses in nats, float32 (float64 for float64 embeddings).
@@ -72,6 +76,7 @@ def in_batch_softmax(
             candidate_ids=candidate_ids,
             score_mask=score_mask,
             masked_score=MASKED_SCORE,
+            one_embedding_per_id=one_embedding_per_id,
         )
 
 

@@ -119,6 +119,14 @@ class ALS(CatalogueScorer, Recommender):
     def _fold_in(self, history: Ragged, counts: Tensor) -> Tensor:
         return solve_factors(history, counts.float() * self.alpha, self.item_factors, l2=self.l2)
 
+    def _fits_together(self) -> bool:
+        expected = (len(self._fitted("popularity")), self.factors)
+        return (
+            super()._fits_together()
+            and self.item_factors.shape == expected
+            and self.item_factors.dtype == torch.float32
+        )
+
     def _score_history(self, history: Ragged, counts: Tensor) -> Tensor:
         return self._fold_in(history, counts) @ self.item_factors.T
 

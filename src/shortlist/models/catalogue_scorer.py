@@ -51,6 +51,14 @@ class CatalogueScorer(ABC):
             `[batch, num_items + 1]` float32, newly allocated.
         """
 
+    def _fits_together(self) -> bool:
+        """Whether tensors that were read from a file have the shapes and the item indices that `fit` gives.
+
+        Beyond them, indices are used without a check.
+        """
+        popularity = self._fitted("popularity")
+        return popularity.ndim == 1 and popularity.dtype == torch.float32
+
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
         return f"{type(self).__name__}({arguments})"
@@ -77,7 +85,7 @@ class CatalogueScorer(ABC):
             state: the tensors by name.
 
         Raises:
-            BundleError: the state holds other tensors than this model's.
+            BundleError: the state holds other tensors than this model's, or they do not fit together.
         """
         if set(state) != set(cls.tensor_names):
             raise BundleError(
@@ -86,6 +94,10 @@ class CatalogueScorer(ABC):
             )
         model = cls(**config)
         model._tensors = dict(state)
+        if not model._fits_together():
+            raise BundleError(
+                f"the tensors of {cls.__name__} do not fit together", remedy="fit and save the model again"
+            )
         return model
 
     def retrieve(

@@ -74,6 +74,15 @@ class EASE(CatalogueScorer, Recommender):
         self.data = data
         return self
 
+    def _fits_together(self) -> bool:
+        trained, weights = self._fitted("trained_items"), self._fitted("weights")
+        return (
+            super()._fits_together()
+            and weights.dtype == torch.float32
+            and weights.shape == (len(trained), len(trained))
+            and torch.equal(trained, self._fitted("popularity").nonzero().flatten())
+        )
+
     def _score_history(self, history: Ragged, counts: Tensor) -> Tensor:
         trained, weights = self._fitted("trained_items"), self._fitted("weights")
         rows = torch.searchsorted(trained, history.values)

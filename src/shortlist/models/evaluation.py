@@ -12,7 +12,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError
 from shortlist.metrics import FactorizedTopK
 from shortlist.models.popularity import Popularity
-from shortlist.models.recommender import Recommender, fitted_data
+from shortlist.models.recommender import Recommender, check_test_part, fitted_data
 from shortlist.models.two_tower import TwoTower
 
 BLOCK_SCORES = 1 << 22  # scores held at once: 16 MB
@@ -83,30 +83,46 @@ def evaluate(
         The model's figures and popularity's.
 
     Raises:
+        ConfigError: the test part belongs to other data than the model was trained on.
         DataError: the test part has no positive event.
 
     Warns:
         LosesToPopularity: popularity is better in most of the figures.
     """
-    fitted_data(model)
     measured = [FactorizedTopK(ks=(10, 100))] if metrics is None else list(metrics)
-    ours = _measure(model, test, measured, exclude_seen)
+    ours = measure(model, test, measured, exclude_seen=exclude_seen)
     popular = Popularity().fit(fitted_data(model) if test.past is None else test.past)
-    theirs = _measure(popular, test, measured, exclude_seen)
+    theirs = measure(popular, test, measured, exclude_seen=exclude_seen)
     evaluation = Evaluation(type(model).__name__, ours, theirs, len(test.targets))
     if evaluation.loses_to_popularity:
         warnings.warn(
-            f"{evaluation.model} loses to plain popularity on {test.name or 'this data'}; check the learning rate, "
-            "the number of epochs, the temperature and correct_sampling_bias",
+            f"{evaluation.model} loses to plain popularity on {test.name or 'this data'}; check the learning "
+            "rate, the number of epochs, the temperature and correct_sampling_bias",
             LosesToPopularity,
             stacklevel=3,
         )
     return evaluation
 
 
-def _measure(
-    model: Recommender, test: Dataset, metrics: Sequence[FactorizedTopK], exclude_seen: bool
+def measure(
+    model: Recommender, test: Dataset, metrics: Sequence[FactorizedTopK], *, exclude_seen: bool = True
 ) -> dict[str, float]:
+    """A model's figures alone; see `evaluate`.
+
+    Args:
+        model: a trained model.
+        test: the test part of a split.
+        metrics: what to measure; what they counted before is forgotten.
+        exclude_seen: whether items of the user's past are taken out of the ranking.
+
+    Returns:
+        The figures by name.
+
+    Raises:
+        ConfigError: the test part belongs to other data than the model was trained on.
+        DataError: the test part has no positive event.
+    """
+    check_test_part(model, test)
     rows = torch.from_numpy(test.targets)
     if len(rows) == 0:
         raise DataError("the test part has no positive event", remedy="use another split or schema")

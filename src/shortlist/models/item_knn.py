@@ -88,12 +88,25 @@ class ItemKNN(CatalogueScorer, Recommender):
         self.data = data
         return self
 
-    def _score_history(self, history: Ragged, counts: Tensor) -> Tensor:
+    def _similar(self) -> Any:
+        """The similarities as a SciPy `csr_array` of items by items."""
         from scipy.sparse import csr_array
 
         width = self.num_items + 1
         names = ("similarities", "neighbours", "offsets")
-        similar = csr_array(tuple(self._fitted(name).numpy() for name in names), shape=(width, width))
+        return csr_array(tuple(self._fitted(name).numpy() for name in names), shape=(width, width))
+
+    def _fits_together(self) -> bool:
+        try:
+            self._similar().check_format(full_check=True)  # SciPy multiplies without looking at the indices
+        except (ValueError, TypeError):
+            return False
+        return super()._fits_together() and self._fitted("similarities").dtype == torch.float32
+
+    def _score_history(self, history: Ragged, counts: Tensor) -> Tensor:
+        from scipy.sparse import csr_array
+
+        similar, width = self._similar(), self.num_items + 1
         ones = np.ones(len(history.values), np.float32)
         had = csr_array((ones, history.values.numpy(), history.offsets.numpy()), shape=(len(history), width))
         return torch.from_numpy((had @ similar).toarray())

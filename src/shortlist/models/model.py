@@ -10,13 +10,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shortlist.data.dataset import Dataset
-from shortlist.data.feature_space import Batch, FeatureSpace, is_query_feature
+from shortlist.data.feature_space import Batch, FeatureSpace
 from shortlist.data.features import Feature
 from shortlist.data.loader import BatchLoader
+from shortlist.data.rebinding import check_same_ids
+from shortlist.data.sides import is_query_feature
 from shortlist.errors import NotFittedError
 from shortlist.nn.tower import Tower
 from shortlist.training import Callback, TrainingHistory
 from shortlist.training import fit as train
+from shortlist.training.batches import Loader, to_device
+
+VALIDATION_BATCH = 4096  # events whose loss is computed together
 
 
 class TrainingOptions(TypedDict, total=False):
@@ -72,7 +77,8 @@ class Model(nn.Module):
     def build(self, data: Dataset, *, seed: int = 0) -> FeatureSpace:
         """Learn the features' encodings from a train part and make the towers' layers.
 
-        A model is built once; `fit` does it. What is built keeps its weights when it is trained further.
+        A model is built once; `fit` does it. What is built keeps its weights when it is trained further, on
+        data with the same vocabularies.
 
         Args:
             data: the train part.
@@ -80,11 +86,17 @@ class Model(nn.Module):
 
         Returns:
             The feature space, also kept as `self.space`.
+
+        Raises:
+            ConfigError: the model was built for data in which users or items have other indices.
         """
         if self.space is None:
             query, candidate = self.features(data)
             self.space = FeatureSpace.fit(data, query, candidate)
             self.build_layers(seed=seed)
+        check_same_ids(
+            self.space, data, what=f"this {type(self).__name__}", remedy="make a new model and fit that"
+        )
         return self.space
 
     def build_layers(self, *, seed: int = 0) -> None:
@@ -125,6 +137,7 @@ class Model(nn.Module):
         batch_size: int = 1024,
         learning_rate: float | None = 3e-3,
         validation: Dataset | None = None,
+        loader: Loader | None = None,
         seed: int = 0,
         **options: Unpack[TrainingOptions],
     ) -> TrainingHistory:
@@ -136,6 +149,8 @@ class Model(nn.Module):
             batch_size: events a step.
             learning_rate: of the optimizer to be made (Adam by default); None for one that is given.
             validation: a test part to evaluate on after each epoch; `monitor` and `patience` then stop early.
+            loader: batches to go through instead of the events of `data`, such as a
+                `shortlist.datasets.ParquetLoader`; it has a batch size and a seed of its own.
             seed: of the initial weights, the order of the events and dropout.
             **options: see `shortlist.training.fit`.
 
@@ -143,7 +158,8 @@ class Model(nn.Module):
             Loss, validation metrics and seconds of each epoch.
         """
         self.build(data, seed=seed)
-        loader = self.make_loader(data, batch_size=batch_size, seed=seed)
+        if loader is None:
+            loader = self.make_loader(data, batch_size=batch_size, seed=seed)
         validate = None if validation is None else lambda: self.validate(validation)
         return train(
             self, loader, epochs=epochs, learning_rate=learning_rate, validate=validate, seed=seed, **options
@@ -159,16 +175,19 @@ class Model(nn.Module):
         """
         return BatchLoader(data, self.fitted_space(), batch_size=batch_size, seed=seed)
 
+    @torch.no_grad()
     def validate(self, data: Dataset) -> Mapping[str, float]:
-        """The metrics of a validation part; by default the mean loss over its events.
+        """The metrics of a validation part; by default the mean loss over the events that `fit` would take.
 
         Args:
             data: the validation part.
         """
-        loader = BatchLoader(data, self.fitted_space(), batch_size=4096, shuffle=False)
+        remedy = "validate on the test part of the split whose train part it is fitted on"
+        check_same_ids(self.fitted_space(), data, what=f"this {type(self).__name__}", remedy=remedy)
+        device = next(self.parameters()).device
         losses, sizes = [], []
-        for batch in loader.epoch(0):
-            losses.append(float(self.compute_loss(batch)))
+        for batch in self.make_loader(data, batch_size=VALIDATION_BATCH, seed=0).epoch(0):
+            losses.append(float(self.compute_loss(to_device(batch, device))))
             sizes.append(len(batch["item_index"]))
         total = sum(loss * size for loss, size in zip(losses, sizes, strict=True))
         return {"validation_loss": total / sum(sizes)}

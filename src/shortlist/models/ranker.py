@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Unpack
 
@@ -13,9 +14,10 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.feature_space import Batch, dense
 from shortlist.data.features import Feature, feature_from_dict
 from shortlist.data.loader import BatchLoader
+from shortlist.data.rebinding import rebound
 from shortlist.data.requests import Requests
-from shortlist.errors import ConfigError, did_you_mean
-from shortlist.losses import binary_cross_entropy_with_logits, squared_error
+from shortlist.errors import ConfigError, DataError, did_you_mean
+from shortlist.losses import binary_cross_entropy_with_logits, squared_error, weighted_mean
 from shortlist.models.list_loader import ListLoader, RankingLists, list_batch
 from shortlist.models.model import Model, TrainingOptions
 from shortlist.nn.cross import Cross
@@ -97,7 +99,6 @@ class Ranker(Model):
 
     def build_layers(self, *, seed: int = 0) -> None:
         """Make the encoders, the crosses and the layers after them."""
-        space = self.fitted_space()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.query_encoders = self._encoders(self.query_features)
@@ -106,7 +107,6 @@ class Ranker(Model):
             width = sum(each.dim for each in encoders) + 3 * len(self.scores)
             self.crosses = nn.ModuleList(Cross(width) for _ in range(self.cross_layers))
             self.deep = MLP(width, (*self.hidden, 1), dropout=self.dropout)
-        assert space is self.space
 
     def fit_lists(
         self,
@@ -148,6 +148,7 @@ class Ranker(Model):
                 "a ranker with loss='softmax' or with retrieval scores learns from lists of candidates",
                 remedy="call shortlist.rank.fit(ranker, retrievers, data), or set loss='click' or 'rating'",
             )
+        _check_labels(data, self.loss)
         rows = torch.from_numpy(data.is_label).nonzero().flatten()
         return BatchLoader(data, self.fitted_space(), batch_size=batch_size, rows=rows, seed=seed)
 
@@ -173,15 +174,35 @@ class Ranker(Model):
 
     def compute_loss(self, batch: Batch) -> Tensor:
         """The loss of a batch of lists, or of single labelled events."""
-        logits = self(batch)
-        labels = dense(batch, "label") if "label" in batch else torch.ones_like(logits)
+        logits, labels = self(batch), dense(batch, "label")
         if self.loss == "softmax":
             return list_softmax(logits, labels, dense(batch, "row"))
         losses = (squared_error if self.loss == "rating" else binary_cross_entropy_with_logits)(
             logits, labels
         )
-        weights = dense(batch, "weight") if "weight" in batch else torch.ones_like(logits)
-        return (losses * weights).sum() / weights.sum()
+        return weighted_mean(losses, dense(batch, "weight") if "weight" in batch else None)
+
+    def bound_to(self, data: Dataset) -> Ranker:
+        """This ranker for the users and items of other data than it was trained on.
+
+        A ranker learns from recent events, which its own train part does not hold; the funnel then stands on
+        all of them, where the same item has another index. Ids keep the embeddings that they learned.
+
+        Args:
+            data: whose users and items it will score.
+
+        Returns:
+            The ranker itself where the indices are the same, else one that shares its weights.
+
+        Raises:
+            NotFittedError: it was not trained.
+        """
+        space = rebound(self.fitted_space(), data)
+        if space is self.space:
+            return self
+        bound = copy.copy(self)
+        bound.space = space
+        return bound
 
     @torch.inference_mode()
     def score_candidates(self, requests: Requests, candidates: Candidates) -> Tensor:
@@ -198,7 +219,8 @@ class Ranker(Model):
         device = next(self.parameters()).device
         bounds = candidates.items.offsets
         parts = [torch.zeros(0)]
-        for rows in torch.split(torch.arange(len(requests)), REQUEST_BATCH):
+        for first in range(0, len(requests), REQUEST_BATCH):
+            rows = torch.arange(first, min(first + REQUEST_BATCH, len(requests)))
             positions = torch.arange(int(bounds[rows[0]]), int(bounds[rows[-1] + 1]))
             part = candidates.take(positions, candidates.lengths[rows])
             batch = list_batch(requests.take(rows), part, space, self.scores)
@@ -215,6 +237,24 @@ class Ranker(Model):
 
 def _encode(encoders: nn.ModuleList, features: Sequence[Feature], batch: Batch) -> list[Tensor]:
     return [encoder(batch[feature.name]) for encoder, feature in zip(encoders, features, strict=True)]
+
+
+def _check_labels(data: Dataset, loss: Loss) -> None:
+    """Refuse events from which a ranker would learn nothing, or nonsense."""
+    if data.labels is None:
+        raise DataError(
+            f"every event is a plain positive, so a ranker with loss={loss!r} has nothing to tell apart",
+            where=data.name,
+            remedy="name a label column or negative event types in the schema, or use loss='softmax' and "
+            "shortlist.rank.fit",
+        )
+    labels = data.labels[data.is_label]
+    if loss == "click" and not ((labels >= 0) & (labels <= 1)).all():
+        raise DataError(
+            f"labels from {labels.min():g} to {labels.max():g} are no clicks",
+            where=data.name,
+            remedy="use loss='rating', or bring the labels to 0..1",
+        )
 
 
 def list_softmax(logits: Tensor, labels: Tensor, rows: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from shortlist.data.candidates import Candidates
 from shortlist.data.dataset import Dataset
 from shortlist.data.ragged import Ragged
+from shortlist.data.rebinding import check_same_ids
 from shortlist.data.recommendations import Recommendations
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, NotFittedError
@@ -120,3 +121,18 @@ def fitted_data(model: Recommender) -> Dataset:
     if model.data is None:
         raise NotFittedError(f"{type(model).__name__} is not trained", remedy="call fit(data) first")
     return model.data
+
+
+def check_test_part(model: Recommender, test: Dataset) -> None:
+    """Refuse a test part that was not split from the data that a model was trained on.
+
+    Args:
+        model: a trained model.
+        test: what it is to be judged by.
+
+    Raises:
+        ConfigError: its users or items have other indices.
+        NotFittedError: the model was not trained.
+    """
+    remedy = "fit the model on the train part of the split that gave this test part"
+    check_same_ids(fitted_data(model), test, what=f"this {type(model).__name__}", remedy=remedy)

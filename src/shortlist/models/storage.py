@@ -82,7 +82,7 @@ def load_model(folder: Path, data: Dataset) -> SavedModel:
         return _restore(KINDS[kind], config, state, folder, data)
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, BundleError):
-            raise
+            raise BundleError(error.what, where=error.where or str(folder), remedy=error.remedy) from error
         problem = f"the weights do not fit the model: {error}"
         raise BundleError(problem, where=str(folder), remedy="save it again") from error
 
@@ -92,11 +92,22 @@ def _restore(
 ) -> SavedModel:
     if not issubclass(kind, Model):
         restored: SavedModel = kind.from_state(config, state)
+        if restored.num_items != len(data.item_vocabulary) - 1:
+            raise BundleError(
+                f"the weights are of {restored.num_items} items, not {len(data.item_vocabulary) - 1}",
+                where=str(folder),
+                remedy="save it again",
+            )
         restored.data = data
         return restored
     model = kind.from_config(config)
     model.data = data
     model.space = load_space(data, folder)
+    query, candidate = model.features(data)
+    if (tuple(query), tuple(candidate)) != (model.space.query, model.space.candidate):
+        raise BundleError(
+            "model.json and features.json name different features", where=str(folder), remedy="save it again"
+        )
     model.build_layers()
     model.load_state_dict(state)
     model.eval()

@@ -78,6 +78,7 @@ class Retrieval(nn.Module):
         sampling_probability: Tensor | None = None,
         sample_weight: Tensor | None = None,
         score_mask: Tensor | None = None,
+        one_embedding_per_id: bool = False,
     ) -> Tensor:
         """The loss of a batch, a weighted mean.
 
@@ -91,6 +92,8 @@ class Retrieval(nn.Module):
                 factor cancels), clipped to [1e-6, 1]. Given once, nothing is estimated.
             sample_weight: `[batch]` non-negative; None weighs all queries alike.
             score_mask: `[batch, num_candidates]` bool, True where a negative counts.
+            one_embedding_per_id: a promise that candidates with equal ids are equal in all of these, which
+                saves most of the work where items repeat; see `in_batch_softmax`.
 
         Returns:
             Scalar `sum(weight * loss) / sum(weight)`.
@@ -112,7 +115,9 @@ class Retrieval(nn.Module):
             "num_hard_negatives": self.num_hard_negatives,
         }
         if self.loss is None and not self.batch_metrics:
-            losses = in_batch_softmax(query_embeddings, candidate_embeddings, **rules)
+            losses = in_batch_softmax(
+                query_embeddings, candidate_embeddings, **rules, one_embedding_per_id=one_embedding_per_id
+            )
         else:
             scores, targets = in_batch_scores(query_embeddings, candidate_embeddings, **rules)
             losses = self._losses(scores, targets, sample_weight)

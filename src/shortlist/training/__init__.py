@@ -3,17 +3,22 @@
 from shortlist.training.batches import Loader, to_device
 from shortlist.training.callbacks import Callback, TrainingState
 from shortlist.training.checkpoint import Checkpoints, read_checkpoint
+from shortlist.training.composite_optimizer import CompositeOptimizer
 from shortlist.training.early_stopping import EarlyStopping, infer_mode
 from shortlist.training.gradients import clip_gradients
 from shortlist.training.loggers import CsvLogger, TensorBoardLogger
+from shortlist.training.optimizers import Adagrad, ClippyAdagrad
 from shortlist.training.precision import Precision
 from shortlist.training.progress import ProgressBar
 from shortlist.training.schedules import Schedule, make_schedule
 from shortlist.training.trainer import TrainingHistory, fit
 
 __all__ = [
+    "Adagrad",
     "Callback",
     "Checkpoints",
+    "ClippyAdagrad",
+    "CompositeOptimizer",
     "CsvLogger",
     "EarlyStopping",
     "Loader",

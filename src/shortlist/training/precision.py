@@ -10,6 +10,7 @@ import torch
 from shortlist.errors import ConfigError, did_you_mean
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
+"""The number format of matrix products in the forward pass."""
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:

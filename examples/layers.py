@@ -1,0 +1,29 @@
+"""Building blocks for towers and rankers of your own: perceptrons, crosses, interactions."""
+
+import torch
+
+from shortlist.nn import MLP, Cross, CrossNetwork, DotInteraction
+
+torch.manual_seed(0)
+features = torch.randn(4, 12)
+
+# DCN-v2 with a full and with a low-rank kernel, and the first DCN.
+crosses = {
+    "full": Cross(12),
+    "low rank": Cross(12, projection_dim=3, diag_scale=0.1),
+    "vector": Cross(12, form="vector"),
+}
+for name, cross in crosses.items():
+    weights = sum(parameter.numel() for parameter in cross.parameters())
+    print(f"{name}: {weights} weights, output {list(cross(features).shape)}")
+
+# Several in a row: products of up to four features.
+print("crossed:", list(CrossNetwork(12, num_layers=3)(features).shape))
+
+# The inner products of every pair of three embeddings, as DLRM has them.
+pairs = DotInteraction()
+print("pairs:", list(pairs(features.reshape(4, 3, 4)).shape), "=", pairs.out_features(3))
+
+# Layers after them.
+deep = MLP(12, [32, 16, 1], dropout=0.1, layer_norm=True)
+print("deep:", list(deep(features).shape))

@@ -1,0 +1,46 @@
+"""Tasks: from embeddings, or scores and labels, to one loss; several of them at once."""
+
+import torch
+
+import shortlist as sl
+from shortlist import losses, metrics, tasks
+
+torch.manual_seed(0)
+users, films = torch.randn(6, 8, requires_grad=True), torch.randn(6, 8)
+ids = torch.tensor([1, 2, 3, 1, 4, 5])
+
+# Retrieval estimates how likely each item is to be in a batch from the stream of ids; or is given it.
+retrieval = tasks.Retrieval(temperature=0.2, num_hard_negatives=3, batch_metrics=[metrics.InBatchTopK()])
+print("retrieval:", retrieval(users, films, candidate_ids=ids).item())
+print(retrieval.batch_metrics[0].compute())
+
+# Further negatives stand below the positives; several heads a query: the best one counts.
+plain = tasks.Retrieval(correct_sampling_bias=False, remove_accidental_hits=False)
+print("more negatives:", plain(users, torch.cat([films, torch.randn(10, 8)])).item())
+print("two heads:", plain(torch.stack([users, -users], dim=1), films).item())
+
+# Ranking: any pointwise loss, with metrics on the way.
+rating = tasks.Ranking(loss=losses.squared_error, metrics=[metrics.RMSE()])
+predicted, given = (users * films).sum(1), torch.tensor([4.0, 3, 5, 1, 2, 4])
+print("rating:", rating(predicted, given).item(), rating.metrics[0].compute())
+
+# Both at once, with weights that are given, or learned from each task's noise.
+for both in (
+    sl.tasks.MultiTask({"retrieval": retrieval, "rating": rating}, weights={"rating": 0.5}),
+    sl.tasks.MultiTask({"retrieval": retrieval, "rating": rating}, uncertainty=True),
+):
+    parts = {
+        "retrieval": {"query_embeddings": users, "candidate_embeddings": films, "candidate_ids": ids},
+        "rating": {"predictions": predicted, "labels": given},
+    }
+    print(
+        "both:",
+        both(parts).item(),
+        {name: round(part.item(), 3) for name, part in both.losses(parts).items()},
+    )
+
+# The estimator of the logQ correction on its own.
+chances = tasks.SamplingProbability(num_buckets=100)
+for _ in range(20):
+    chances.observe(torch.cat([torch.tensor([7]), torch.randint(10, 20, (3,))]))
+print("item 7 is in every batch:", chances(torch.tensor([7, 12, 50])))

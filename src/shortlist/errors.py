@@ -83,7 +83,8 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
         `"did you mean 'x'? "` with the nearest name, followed by all the choices (ten at most).
     """
     known = list(choices)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    by_lower = {choice.lower(): choice for choice in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    hint = f"did you mean {by_lower[near[0]]!r}? " if near else ""
     listed = ", ".join(repr(choice) for choice in known[:10]) + (", …" if len(known) > 10 else "")
     return f"{hint}it can be one of {listed}" if known else hint.strip()

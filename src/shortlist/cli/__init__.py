@@ -1,43 +1,16 @@
-"""The command line: `shortlist demo` and `shortlist --version`."""
+"""The command line: `shortlist init`, `train`, `evaluate`, `recommend` and `demo`."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated
 
-import typer
+from shortlist.cli.commands import app
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="A recommender system the whole way.")
-
-
-@app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(installed("shortlist"))
-        raise typer.Exit
-
-
-@app.command()
-def demo(
-    data: Annotated[Path | None, typer.Option(help="Folder that holds MovieLens-100K.")] = None,
-    bundle: Annotated[Path, typer.Option(help="Where to write the bundle.")] = Path("bundle"),
-    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
-) -> None:
-    """Train, evaluate and explain a whole funnel on MovieLens-100K."""
-    from shortlist.cli.demo import run
-
-    run(data, bundle, seed)
+__all__ = ["app", "main"]
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user's is one line and exit code 1."""
-    from shortlist.errors import Error
-
-    try:
-        app()
-    except Error as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(1)
+    """Run the command line on the arguments of the process, and exit with its code."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # titles print on any terminal
+    app(prog_name="shortlist")

@@ -1,61 +1,86 @@
-"""The whole way on one real table: train, compare, see where items get lost, recommend, save."""
+"""`shortlist demo`: the whole way on one real table, from its events to a bundle."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
+from shortlist.cli.figures import compare, flat, show, stages
+from shortlist.cli.hints import recommend_command
+from shortlist.cli.output import Output
 from shortlist.data import Dataset, History, Id, Tags, Text
 from shortlist.datasets import movielens, synthetic
 from shortlist.errors import DataError
-from shortlist.evaluation import evaluate_lists, funnel_report
+from shortlist.evaluation import funnel_report
 from shortlist.funnel import Funnel, rank
+from shortlist.funnel.bundle import check_place, save_bundle
 from shortlist.funnel.retrieve import Nearest, Retriever
-from shortlist.models import EASE, Popularity, Ranker, Recommender, TwoTower
+from shortlist.models import EASE, Ranker, TwoTower
 from shortlist.nn import Tower
 from shortlist.postrank import Diversity
 
-FIGURES = ("hit_rate@10", "hit_rate@100", "ndcg@10", "coverage@10")
 RANKER_EVENTS = 3  # latest events of each user that the ranker learns from
+SHOWN_HISTORY = 8  # events of the user whose recommendations are printed
+
+Step = Callable[[str], AbstractContextManager[None]]
 
 
-def run(folder: Path | None, bundle: Path, seed: int) -> None:
+def run(output: Output, folder: Path | None, bundle: Path, *, seed: int) -> None:
     """Print the demo.
 
     Args:
+        output: where to print.
         folder: where MovieLens-100K is; None looks in `SHORTLIST_DATA` and the cache, then downloads it.
         bundle: where the funnel is written.
         seed: of the training.
+
+    Raises:
+        ConfigError: something else stands where the bundle is to be.
+        DataError: the folder does not hold MovieLens-100K.
     """
-    console, started = Console(), time.perf_counter()
-    data = _data(folder, console)
+    started = time.perf_counter()
+    check_place(bundle)
+    data = _data(folder, output)
     train, test = data.split_leave_last_out()
-    console.print(f"{train!r}; each user's last event is held out, seen items are excluded, seed {seed}")
-    funnel = train_funnel(train, seed=seed, progress=console.is_terminal)
-    retriever = funnel.retrievers[0].model
-    models: dict[str, Recommender] = {
-        "popularity": Popularity().fit(train),
-        "EASE": EASE().fit(train),
-        "two towers": retriever,
-    }
-    console.print(_table(models, funnel, test))
-    console.print(str(funnel_report(funnel, test)), markup=False)
+    output.say(f"{train!r}; seed {seed}")
+    funnel = train_funnel(train, seed=seed, progress=output.progress, step=output.training_step)
+    figures = compare(funnel, test, output)
+    show(
+        figures, output, title=f"{len(test):,} users' last events held out, seen items excluded, seed {seed}"
+    )
+    report = funnel_report(funnel, test)
+    output.text(f"\nWhere the funnel lost what the users wanted:\n{report}\n")
     user = train.user_vocabulary.ids[0]
-    console.print(funnel.recommend(user).frame.select("rank", "title", "why"))
-    funnel.save(bundle)
-    console.print(f"wrote {bundle} after {time.perf_counter() - started:.0f} s")
+    shown = _show_user(output, funnel, user)
+    save_bundle(funnel, bundle, metrics=flat(figures))
+    output.say(f"wrote the bundle {bundle} after {time.perf_counter() - started:.0f} s of work")
+    output.document(
+        {
+            "data": data.name,
+            "seed": seed,
+            "figures": figures,
+            "stages": stages(report),
+            **shown,
+            "bundle": str(bundle),
+            "seconds": time.perf_counter() - started,
+            "warnings": output.warnings,
+        }
+    )
+    output.next(*recommend_command(bundle, user, "--explain"))
 
 
-def train_funnel(train: Dataset, *, seed: int, progress: bool = False) -> Funnel:
+def train_funnel(
+    train: Dataset, *, seed: int, progress: bool = False, step: Step = lambda name: nullcontext()
+) -> Funnel:
     """Two towers and EASE, and a ranker that learns from events which neither had seen.
 
     Args:
         train: the train part.
         seed: of the training.
         progress: whether to show progress bars.
+        step: called with what is to be done next; the work runs inside what it returns.
 
     Returns:
         The funnel, its retrievers trained on the whole train part.
@@ -63,11 +88,14 @@ def train_funnel(train: Dataset, *, seed: int, progress: bool = False) -> Funnel
     earlier, recent = train.split_leave_last_out(count=RANKER_EVENTS)
     # No ids: a few thousand lists are too few to learn an embedding of every item from.
     ranker = Ranker(candidate=[Tags("genres")], scores=["score_towers", "score_ease"])
-    rank.fit(ranker, _retrievers(earlier, seed, progress), recent, epochs=4, seed=seed, progress=progress)
+    with step(f"training the retrievers without each user's last {RANKER_EVENTS} events"):
+        retrievers = _retrievers(earlier, seed, progress)
+    with step("training the ranker on what they find for these events"):
+        rank.fit(ranker, retrievers, recent, epochs=4, seed=seed, progress=progress)
+    with step("training the retrievers on all events"):
+        retrievers = _retrievers(train, seed, progress)
     return Funnel(
-        retrieve=_retrievers(train, seed, progress),
-        rank=rank.Scored(ranker, keep=200),
-        postrank=[Diversity(0.05)],
+        retrieve=retrievers, rank=rank.Scored(ranker, keep=200), postrank=[Diversity(0.05)], seed=seed
     )
 
 
@@ -80,20 +108,23 @@ def _retrievers(data: Dataset, seed: int, progress: bool) -> list[Retriever]:
     return [Nearest(towers, k=200, name="towers"), Nearest(EASE().fit(data), k=100, name="ease")]
 
 
-def _data(folder: Path | None, console: Console) -> Dataset:
+def _data(folder: Path | None, output: Output) -> Dataset:
     try:
-        return movielens("100k", folder=folder)
+        with output.step("looking for MovieLens-100K"):
+            return movielens("100k", folder=folder)
     except DataError as error:
         if folder is not None:
             raise
-        console.print(f"MovieLens-100K is not to be had ({error.what}); using the synthetic catalogue")
+        output.say(f"MovieLens-100K is not to be had ({error.what}): using the built-in synthetic catalogue")
         return synthetic()
 
 
-def _table(models: dict[str, Recommender], funnel: Funnel, test: Dataset) -> Table:
-    table = Table("model", "recall@10", "recall@100", "NDCG@10", "coverage@10")
-    rows: dict[str, Recommender | Funnel] = {**models, "the funnel": funnel}
-    for name, model in rows.items():
-        figures = evaluate_lists(model, test)
-        table.add_row(name, *(f"{figures[each]:.3f}" for each in FIGURES))
-    return table
+def _show_user(output: Output, funnel: Funnel, user: str | int) -> dict[str, object]:
+    """Print one user's history and recommendations; both come back for `--json`."""
+    history = funnel.explain(user).history
+    titles = [title or "–" for title in history["title"].tail(SHOWN_HISTORY)]
+    output.text(f"User {user} has seen {len(history)}, the latest: {'; '.join(titles)}")
+    rows = funnel.recommend(user).frame.drop(funnel.data.schema.user_id).to_dicts()
+    cells = [[str(row["rank"]), row["title"] or "–", ", ".join(row["genres"]), row["why"]] for row in rows]
+    output.table(["rank", "title", "genres", "why"], cells, title=f"\nfor user {user}")
+    return {"user": user, "history": history.to_dicts(), "recommendations": rows}

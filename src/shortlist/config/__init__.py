@@ -2,5 +2,6 @@
 
 from shortlist.config.config import Config
 from shortlist.config.load import load_config
+from shortlist.config.training import TrainedFunnel, train_funnel
 
-__all__ = ["Config", "load_config"]
+__all__ = ["Config", "TrainedFunnel", "load_config", "train_funnel"]

@@ -8,7 +8,7 @@ import torch
 
 from shortlist.config.problems import table_name
 from shortlist.data import Candidates, Catalogue, Dataset, Feature, History, Ragged, Requests
-from shortlist.data.feature_space import is_query_feature
+from shortlist.data.sides import is_query_feature
 from shortlist.errors import ConfigError, SchemaError, did_you_mean
 from shortlist.postrank import PostRanker
 
@@ -38,8 +38,8 @@ def check_features(
         fits = feature.column in known and (describes_items or is_query_feature(data, feature))
         if not fits or (candidate and isinstance(feature, History)):
             problem = (
-                f"column {feature.column!r} is missing from the {'items' if describes_items else 'users'} and "
-                "the interactions"
+                f"column {feature.column!r} is missing from the {'items' if describes_items else 'users'} "
+                "and the interactions"
                 if feature.column not in known
                 else f"{type(feature).__name__}({feature.column!r}) cannot describe "
                 f"{'an item' if candidate else 'a user'}"

@@ -14,6 +14,7 @@ from shortlist.config.sections import RankerSection, Settings
 from shortlist.data import Dataset, EventType, Feature, History, Id, Schema
 from shortlist.data.features import FEATURES
 from shortlist.datasets import from_files
+from shortlist.datasets.files import at_home
 from shortlist.errors import ConfigError, SchemaError
 from shortlist.funnel import Funnel
 from shortlist.funnel.rank import Scored
@@ -26,10 +27,13 @@ from shortlist.tasks import Retrieval
 POSTRANKERS: tuple[type[PostRanker], ...] = (Boost, Cap, Diversity, Exclude, Explore, Freshness)
 SCHEMA_KEYS = ("user_id", "item_id", "timestamp", "label", "event")
 TOWER_KEYS = ("dim", "hidden", "dropout", "normalise")
-TASK_KEYS = ("temperature", "correct_sampling_bias", "remove_accidental_hits")
+TASK_KEYS = ("temperature", "correct_sampling_bias", "remove_accidental_hits", "num_hard_negatives")
 TRAINING_KEYS = ("learning_rate", "schedule", "warmup_steps", "max_grad_norm", "precision")
 RANKER_KEYS = ("dim", "cross_layers", "hidden", "dropout")
 RANKER_TRAINING_KEYS = ("epochs", "batch_size", "learning_rate")
+RANKER_EVENTS = (
+    3  # a user's latest events that a ranker learns from, where each user's last ones are held out
+)
 
 
 @dataclass(frozen=True)
@@ -80,16 +84,16 @@ class Config:
                 "ranker.candidate": ranker.candidate,
             }.items()
         }
-        query = features["retriever.query"] or (Id(schema.user_id), History(schema.item_id))
-        candidate = features["retriever.candidate"] or (Id(schema.item_id),)
+        query = _or(features["retriever.query"], (Id(schema.user_id), History(schema.item_id)))
+        candidate = _or(features["retriever.candidate"], (Id(schema.item_id),))
         config = cls(
             file=file,
             settings=settings,
             schema=schema,
             query=query,
             candidate=candidate,
-            ranker_query=features["ranker.query"] or query,
-            ranker_candidate=features["ranker.candidate"] or candidate,
+            ranker_query=_or(features["ranker.query"], query),
+            ranker_candidate=_or(features["ranker.candidate"], candidate),
             sources=make_sources(
                 settings.funnel.retrieve, with_ranker=settings.ranker is not None, where=str(file)
             ),
@@ -149,15 +153,29 @@ class Config:
         """Hold out what `[split]` says.
 
         Args:
-            data: all events, or a train part for a validation part.
+            data: all events.
 
         Returns:
             Train and test parts.
         """
+        return self._split(data, self.settings.split.count)
+
+    def split_again(self, train: Dataset) -> tuple[Dataset, Dataset]:
+        """Divide a train part once more, in the same way: what `patience` and the ranker learn from.
+
+        Args:
+            train: the train part, or all events where the models are trained on all of them.
+
+        Returns:
+            The earlier and the recent part; where each user's last events are held out, a few more of them.
+        """
+        return self._split(train, max(RANKER_EVENTS, self.settings.split.count))
+
+    def _split(self, data: Dataset, count: int) -> tuple[Dataset, Dataset]:
         section = self.settings.split
         match section.by or ("random" if self.schema.timestamp is None else "time"):
             case "leave_last_out":
-                return data.split_leave_last_out(section.count)
+                return data.split_leave_last_out(count)
             case "random":
                 return data.split_random(section.test, seed=section.seed)
             case _:
@@ -168,7 +186,8 @@ class Config:
         section, where = self.settings.retriever, f"{self.file}, [retriever]"
         try:
             towers = [Tower(each, **section.given(*TOWER_KEYS)) for each in (self.query, self.candidate)]
-            return TwoTower(towers[0], towers[1], task=Retrieval(**section.given(*TASK_KEYS)))
+            task = Retrieval(**section.given(*TASK_KEYS))
+            return TwoTower(towers[0], towers[1], task=task, **section.given("mask_seen"))
         except ConfigError as error:
             raise placed(error, where) from error
 
@@ -178,15 +197,12 @@ class Config:
         always = {"epochs": section.epochs, "batch_size": section.batch_size, "seed": section.seed}
         return always | section.given(*TRAINING_KEYS)
 
-    def ranker(self, scores: Sequence[str] = ()) -> Ranker | None:
-        """The model of `[ranker]`, untrained; None without that table.
-
-        Args:
-            scores: the retrievers' score features that it reads, such as `"score_twotower"`.
-        """
+    def ranker(self) -> Ranker | None:
+        """The model of `[ranker]`, untrained, with the scores of all retrievers; None without that table."""
         section = self.settings.ranker
         if section is None:
             return None
+        scores = [f"score_{source.name}" for source in self.sources]
         try:
             return Ranker(
                 self.ranker_query, self.ranker_candidate, scores=scores, **section.given(*RANKER_KEYS)
@@ -221,10 +237,8 @@ class Config:
         )
 
     def _paths(self, given: str | list[str]) -> list[Path]:
-        return [
-            self.file.parent / Path(each).expanduser()
-            for each in ([given] if isinstance(given, str) else given)
-        ]
+        paths = [given] if isinstance(given, str) else given
+        return [self.file.parent / at_home(Path(each)) for each in paths]
 
     def _key_of(self, error: SchemaError) -> str:
         """The key of `[data]` whose column an error is about."""
@@ -242,3 +256,8 @@ def _schema(settings: Settings, *, where: str) -> Schema:
         return Schema(**{key: getattr(section, key) for key in SCHEMA_KEYS}, events=events)
     except ConfigError as error:
         raise placed(error, where) from error
+
+
+def _or(given: tuple[Feature, ...] | None, default: tuple[Feature, ...]) -> tuple[Feature, ...]:
+    """The default only where the file says nothing: an empty list means none."""
+    return default if given is None else given

@@ -26,8 +26,8 @@ def load_config(path: str | Path = "shortlist.toml") -> Config:
         The configuration; its methods make the dataset, the models and the funnel.
 
     Raises:
-        ConfigError: the file is missing or is no TOML, a key is unknown or missing, or a value is refused; the
-            message names the key, its table and the nearest right name.
+        ConfigError: the file is missing or is no TOML, a key is unknown or missing, or a value is refused;
+            the message names the key, its table and the nearest right name.
     """
     file = Path(path)
     document = _parse(file)
@@ -39,26 +39,36 @@ def load_config(path: str | Path = "shortlist.toml") -> Config:
 
 
 def _parse(file: Path) -> dict[str, Any]:
+    text = _read(file)
     try:
-        if file.stat().st_size > LARGEST:
-            raise ConfigError("the file is larger than 16 MB", where=str(file), remedy="name the TOML file")
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(
-            "there is no such file",
-            where=str(file),
-            remedy="write one with: shortlist init EVENTS.parquet",
-        ) from error
-    except OSError as error:
-        raise ConfigError(
-            f"the file cannot be read: {error.strerror}", where=str(file), remedy="name the TOML file"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"the file is not in UTF-8 (byte {error.start})", where=str(file), remedy="save it as UTF-8"
-        ) from error
+        return tomllib.loads(text)
     except (
         ValueError,
         RecursionError,
     ) as error:  # also what int() and deep nesting give, not only TOML's own
         raise ConfigError(f"not TOML: {error}", where=str(file), remedy="mend that place") from error
+
+
+def _read(file: Path) -> str:
+    where = str(file)
+    if "\0" in where:
+        raise ConfigError("a path cannot hold a null", where=repr(where), remedy="name the TOML file")
+    try:
+        too_large = file.stat().st_size > LARGEST
+        content = b"" if too_large else file.read_bytes()
+    except FileNotFoundError as error:
+        raise ConfigError(
+            "there is no such file", where=where, remedy="write one with: shortlist init EVENTS.parquet"
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"the file cannot be read: {error.strerror}", where=where, remedy="name the TOML file"
+        ) from error
+    if too_large:
+        raise ConfigError("the file is larger than 16 MB", where=where, remedy="name the TOML file")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"the file is not in UTF-8 (byte {error.start})", where=where, remedy="save it as UTF-8"
+        ) from error

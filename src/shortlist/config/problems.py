@@ -33,7 +33,9 @@ def config_error(error: ValidationError, model: type[BaseModel], *, where: str) 
             what = f"unknown key {key!r}"
             remedy = did_you_mean(str(key), _keys(model, tables))
         case "missing":
-            what = f"{key!r} is missing" if tables else f"the table [{key}] is missing"
+            what = (
+                f"the table [{key}] is missing" if _is_table(model, problem["loc"]) else f"{key!r} is missing"
+            )
             remedy = "add it"
         case _:
             what = f"{key} is {shortened(problem['input'])}: {_lower(problem['msg'])}"
@@ -102,6 +104,14 @@ def _members(annotation: Any) -> list[Any]:
     if hasattr(annotation, "__metadata__"):
         return _members(annotation.__origin__)
     return [annotation]
+
+
+def _is_table(model: type[BaseModel], place: Place) -> bool:
+    """Whether a missing key is a whole table of the file."""
+    annotation: Any = model
+    for part in place:
+        annotation = _inner(annotation, part)
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _keys(model: type[BaseModel], tables: Place) -> list[str]:

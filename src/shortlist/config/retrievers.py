@@ -71,7 +71,7 @@ def make_sources(
     """Check the tables of `[[funnel.retrieve]]`.
 
     Args:
-        tables: as the file gives them; by default the towers and, for a ranker to choose from, what is popular.
+        tables: as the file gives them; by default the towers and, where there is a ranker, what is popular.
         with_ranker: whether there is a ranker.
         where: the file.
 

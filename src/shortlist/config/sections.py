@@ -61,7 +61,7 @@ class SplitSection(Section):
 
 
 class RetrieverSection(Section):
-    """`[retriever]`: both `Tower`s and the `Retrieval` task of a `TwoTower`."""
+    """`[retriever]`: a `TwoTower`, both its `Tower`s and its `Retrieval` task."""
 
     query: list[dict[str, Any]] | None = None
     candidate: list[dict[str, Any]] | None = None
@@ -72,6 +72,8 @@ class RetrieverSection(Section):
     temperature: Positive | None = None
     correct_sampling_bias: bool | None = None
     remove_accidental_hits: bool | None = None
+    num_hard_negatives: Count | None = None
+    mask_seen: bool | None = None
 
 
 class TrainingSection(Section):

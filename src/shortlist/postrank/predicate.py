@@ -28,5 +28,5 @@ def parse_predicate(where: str | pl.Expr, *, stage: str) -> pl.Expr:
         raise ConfigError(f"where is {where!r}", where=stage, remedy=remedy)
     try:
         return pl.sql_expr(where)
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, UnicodeEncodeError) as error:
         raise ConfigError(f"where {where!r} cannot be read: {error}", where=stage, remedy=remedy) from error

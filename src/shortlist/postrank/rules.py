@@ -66,7 +66,7 @@ class Exclude:
         items = candidates.items.values
         dropped = torch.zeros_like(items, dtype=torch.bool)
         if self.items:
-            blocked = torch.from_numpy(catalogue.vocabulary.encode(pl.Series(values=list(self.items))).copy())
+            blocked = torch.from_numpy(catalogue.vocabulary.encode(pl.Series(values=list(self.items))))
             dropped |= torch.isin(items, blocked.to(items.device))
         if self.where is not None:
             dropped |= item_mask(catalogue, self.where, stage="Exclude").to(items.device)[items]

@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [--quick] [--json FILE]`."""
+"""`python -m benchmarks NAME [--quick] [--json FILE] [--record]`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib
 from pathlib import Path
 
 from benchmarks.harness import report
+from benchmarks.record import record
 
 NAMES = ("quality", "tutorial", "retrieval_training", "encode", "top_k", "import_time")
 SEED = 0
@@ -18,9 +19,16 @@ def main() -> None:
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--quick", action="store_true", help="smaller inputs, at most 50 seconds on 2 cores")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
+    parser.add_argument(
+        "--record", action="store_true", help="also write the table into benchmarks/README.md"
+    )
     arguments = parser.parse_args()
+    if arguments.record and arguments.quick:
+        parser.error("--record keeps full runs only: leave --quick out")
     figures = importlib.import_module(f"benchmarks.{arguments.name}").run(quick=arguments.quick)
     report(arguments.name, figures, seed=SEED, quick=arguments.quick, json_file=arguments.json)
+    if arguments.record:
+        record(arguments.name, figures)
 
 
 if __name__ == "__main__":

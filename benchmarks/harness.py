@@ -47,18 +47,22 @@ class Figure:
         return self.value >= self.target if self.at_least else self.value <= self.target
 
 
-def interleave(runs: dict[str, Callable[[], float]], repeats: int = 5) -> dict[str, list[float]]:
+def interleave(
+    runs: dict[str, Callable[[], float]], repeats: int = 5, *, warm_up: bool = True
+) -> dict[str, list[float]]:
     """Measure several things in turn, so that a drift of the machine's speed meets all alike.
 
     Args:
         runs: a function each that does the work once and returns its seconds.
-        repeats: counted rounds, after one that is not.
+        repeats: counted rounds.
+        warm_up: whether a round that does not count comes first.
 
     Returns:
         The seconds of each, in the order of the rounds.
     """
-    for run in runs.values():
-        run()
+    if warm_up:
+        for run in runs.values():
+            run()
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
@@ -77,6 +81,22 @@ def machine() -> dict[str, Any]:
     return {"processor": _processor(), "cores": os.cpu_count(), "system": platform.platform(terse=True)}
 
 
+FIELDS = ("name", "value", "unit", "target", "holds", "spread")
+COLUMNS = ("figure", "value", "unit", "target", "holds", "min–max")
+
+
+def row(figure: Figure) -> tuple[str, ...]:
+    """A figure as the cells of its row, under `COLUMNS`."""
+    target = "" if figure.target is None else f"{'≥' if figure.at_least else '≤'} {_number(figure.target)}"
+    holds = {None: "", True: "yes", False: "NO"}[figure.holds]
+    spread = "" if figure.spread is None else "–".join(map(_number, figure.spread))
+    return figure.name, _number(figure.value), figure.unit, target, holds, spread
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def report(name: str, figures: Sequence[Figure], *, seed: int, quick: bool, json_file: Path | None) -> None:
     """Print the table and write the JSON.
 
@@ -88,32 +108,26 @@ def report(name: str, figures: Sequence[Figure], *, seed: int, quick: bool, json
         json_file: where to write; None writes nothing.
     """
     table = Table(title=f"{name}{' (quick)' if quick else ''}")
-    for column in ("figure", "value", "unit", "target", "holds", "min–max"):
+    for column in COLUMNS:
         table.add_column(column, justify="left" if column in ("figure", "unit") else "right")
     for each in figures:
-        sign = "≥" if each.at_least else "≤"
-        target = "" if each.target is None else f"{sign} {each.target:g}"
-        holds = {None: "", True: "yes", False: "NO"}[each.holds]
-        spread = "" if each.spread is None else f"{each.spread[0]:.4g}–{each.spread[1]:.4g}"
-        table.add_row(each.name, f"{each.value:.4g}", each.unit, target, holds, spread)
+        table.add_row(*row(each))
     Console(width=120).print(table)
     if json_file is not None:
         document = {
             "benchmark": name,
-            "versions": {"python": platform.python_version(), **_versions()},
+            "versions": versions(),
             "machine": machine(),
             "seed": seed,
             "quick": quick,
-            "figures": [
-                {"name": f.name, "value": f.value, "unit": f.unit, "target": f.target, "holds": f.holds, "spread": f.spread}
-                for f in figures
-            ],
-        }  # fmt: skip
+            "figures": [{field: getattr(each, field) for field in FIELDS} for each in figures],
+        }
         json_file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
-def _versions() -> dict[str, str]:
-    found = {}
+def versions() -> dict[str, str]:
+    """Python's version and those of the packages that the figures depend on."""
+    found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = version(package)

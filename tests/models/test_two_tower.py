@@ -161,31 +161,6 @@ def test_a_saved_model_has_the_same_bits(make, tmp_path: Path):
     assert loaded.evaluate(test).metrics == model.evaluate(test).metrics
 
 
-def test_the_score_of_several_members_is_the_mean_of_theirs(tmp_path: Path):
-    train, test = parts()
-    model = TwoTower(Tower([History("item_id")], dim=8), Tower([Id("item_id")], dim=8), members=3)
-    model.fit(train, epochs=2, batch_size=256)
-    requests = test.requests(test.targets[:5])
-    batch = model.space.query_batch(requests)
-    items = model.space.candidate_batch(torch.arange(ITEMS + 1))
-    pairs = zip(model.queries, model.candidates, strict=True)
-    expected = torch.stack([query(batch) @ candidate(items).T for query, candidate in pairs]).mean(0)
-    everything = torch.arange(ITEMS + 1).repeat(5, 1)
-    torch.testing.assert_close(model.score(requests, everything), expected)
-    assert model.item_vectors.shape == (ITEMS + 1, 24)
-    save_model(model, tmp_path / "model")
-    assert same_state(model, load_model(tmp_path / "model", train))
-
-
-def test_members_start_from_different_weights_and_there_is_at_least_one():
-    model = TwoTower(Tower([Id("user_id")], dim=8), Tower([Id("item_id")], dim=8), members=2)
-    model.build(parts()[0])
-    first, second = (tower.encoders["0"].embedding.weight for tower in model.queries)
-    assert not torch.equal(first, second)
-    with pytest.raises(ConfigError, match="members must be at least 1, got 0"):
-        TwoTower(Tower([Id("user_id")]), Tower([Id("item_id")]), members=0)
-
-
 def test_a_model_without_training_says_that_it_loses_to_popularity():
     # All take the same items in turn; what was not trained cannot know which.
     table = pl.DataFrame({"user_id": [u for u in range(40) for _ in range(3)], "time": range(120)})

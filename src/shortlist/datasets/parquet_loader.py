@@ -105,7 +105,7 @@ class ParquetLoader:
             first += batches
 
     def _buffers(self, random: np.random.Generator) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
-        """Events and the rows to learn from, in the order of the batches; all buffers but the last are full."""
+        """Events and the rows to learn from, in the order of the batches; the last ones are fewer."""
         order = random.permutation(len(self.groups)) if self.shuffle else np.arange(len(self.groups))
         waiting: list[pl.DataFrame] = []
         for place, group in enumerate(order):

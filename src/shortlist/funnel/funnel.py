@@ -222,7 +222,7 @@ class Funnel:
     ) -> tuple[pl.Series, Requests, Ragged | None, Tensor | None]:
         data = self.data
         ids = pl.Series(data.schema.user_id, [users] if isinstance(users, str | int) else list(users))
-        people = torch.from_numpy(data.people.encode(ids).copy())
+        people = torch.from_numpy(data.people.encode(ids))
         plain = data.requests_of(people)
         frame = (
             pl.DataFrame({name: [value] * len(ids) for name, value in context.items()}) if context else None

@@ -87,7 +87,7 @@ class Recommender(ABC):
         if k < 1:
             raise ConfigError(f"k must be at least 1, got {k}", remedy="ask for at least one item")
         ids = pl.Series(data.schema.user_id, [users] if isinstance(users, str | int) else list(users))
-        people = torch.from_numpy(data.people.encode(ids).copy())
+        people = torch.from_numpy(data.people.encode(ids))
         exclude = data.seen.take(people) if exclude_seen else None
         allowed = None if where is None else data.catalogue.mask(where)
         items, scores = self.retrieve(data.requests_of(people), k, exclude=exclude, where=allowed)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Any, Unpack, cast
+from typing import Any, Unpack
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_space import Batch, dense
 from shortlist.data.features import Feature
 from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
-from shortlist.errors import ConfigError, ShapeError
+from shortlist.errors import ShapeError
 from shortlist.kernels import top_k
 from shortlist.metrics import FactorizedTopK
 from shortlist.models.model import Model, TrainingOptions
@@ -37,26 +36,16 @@ class TwoTower(Model, Recommender):
             hits by default.
         mask_seen: whether the other items of a query's own user are left out of its negatives: they are
             wanted too, and where seen items are excluded nobody asks how they rank.
-        members: how many pairs of such towers are trained side by side from different weights, each with a
-            loss of its own; the score is the mean of theirs (Lakshminarayanan et al. 2017). Embeddings are
-            `members` times as wide, and training takes `members` times as long.
 
     Raises:
         ShapeError: the towers' embeddings have different widths.
-        ConfigError: `members` is less than 1.
     """
 
     item_probability: Tensor
     item_vectors: Tensor
 
     def __init__(
-        self,
-        query: Tower,
-        candidate: Tower,
-        *,
-        task: Retrieval | None = None,
-        mask_seen: bool = False,
-        members: int = 1,
+        self, query: Tower, candidate: Tower, *, task: Retrieval | None = None, mask_seen: bool = False
     ) -> None:
         super().__init__()
         if query.dim != candidate.dim:
@@ -65,24 +54,9 @@ class TwoTower(Model, Recommender):
                 where="TwoTower",
                 remedy="give both towers the same dim",
             )
-        if members < 1:
-            raise ConfigError(
-                f"members must be at least 1, got {members}", where="TwoTower", remedy="such as 4"
-            )
-        self.queries = nn.ModuleList([query, *_copies(query, members - 1)])
-        self.candidates = nn.ModuleList([candidate, *_copies(candidate, members - 1)])
+        self.query, self.candidate = query, candidate
         self.task = Retrieval() if task is None else task
-        self.mask_seen, self.members = mask_seen, members
-
-    @property
-    def query(self) -> Tower:
-        """The query tower; of several members the first one's."""
-        return cast(Tower, self.queries[0])
-
-    @property
-    def candidate(self) -> Tower:
-        """The candidate tower; of several members the first one's."""
-        return cast(Tower, self.candidates[0])
+        self.mask_seen = mask_seen
 
     def config(self) -> dict[str, Any]:
         """The arguments that make an equal model, in a form that JSON can hold."""
@@ -91,7 +65,6 @@ class TwoTower(Model, Recommender):
             "candidate": self.candidate.config(),
             "task": self.task.config(),
             "mask_seen": self.mask_seen,
-            "members": self.members,
         }
 
     @classmethod
@@ -110,7 +83,7 @@ class TwoTower(Model, Recommender):
         super().build_layers(seed=seed)
         num_items = self.fitted_space().num_items
         self.register_buffer("item_probability", torch.zeros(num_items))
-        self.register_buffer("item_vectors", torch.zeros(num_items, self.members * self.candidate.dim))
+        self.register_buffer("item_vectors", torch.zeros(num_items, self.candidate.dim))
 
     def fit(
         self,
@@ -151,19 +124,16 @@ class TwoTower(Model, Recommender):
     def compute_loss(self, batch: Batch) -> Tensor:
         """In-batch softmax of the batch's queries against its items."""
         items = dense(batch, "item_index")
-        known: dict[str, Any] = {
-            "candidate_ids": items,
-            "sampling_probability": self.item_probability[items],
-            "sample_weight": dense(batch, "weight"),
-            "score_mask": self._unseen(dense(batch, "user_index"), items) if self.mask_seen else None,
+        return self.task(  # type: ignore[no-any-return]
+            self.query(batch),
+            self.candidate(batch),
+            candidate_ids=items,
+            sampling_probability=self.item_probability[items],
+            sample_weight=dense(batch, "weight"),
+            score_mask=self._unseen(dense(batch, "user_index"), items) if self.mask_seen else None,
             # An item's embedding depends on the item alone, unless dropout draws anew for every row.
-            "one_embedding_per_id": not (self.training and self.candidate.dropout),
-        }
-        losses = [
-            self.task(query(batch), candidate(batch), **known)
-            for query, candidate in zip(self.queries, self.candidates, strict=True)
-        ]
-        return torch.stack(losses).mean()
+            one_embedding_per_id=not (self.training and self.candidate.dropout),
+        )
 
     def _unseen(self, users: Tensor, items: Tensor) -> Tensor:
         """`[batch, batch]` bool: whether the batch's item is none of the query's user's."""
@@ -182,11 +152,11 @@ class TwoTower(Model, Recommender):
         """The embeddings of the whole catalogue.
 
         Returns:
-            `[num_items + 1, members * dim]` float32; row 0 is the unknown item's.
+            `[num_items + 1, dim]` float32; row 0 is the unknown item's.
         """
         space = self.fitted_space()
         parts = [
-            _side_by_side(self.candidates, to_device(space.candidate_batch(items), self.device))
+            self.candidate(to_device(space.candidate_batch(items), self.device)).float()
             for items in torch.split(torch.arange(space.num_items), ENCODING_BATCH)
         ]
         return torch.cat(parts)
@@ -199,9 +169,10 @@ class TwoTower(Model, Recommender):
             requests: who asks.
 
         Returns:
-            `[batch, members * dim]` float32.
+            `[batch, dim]` float32.
         """
-        return _side_by_side(self.queries, to_device(self.fitted_space().query_batch(requests), self.device))
+        batch = to_device(self.fitted_space().query_batch(requests), self.device)
+        return self.query(batch).float()  # type: ignore[no-any-return]
 
     def retrieve(
         self, requests: Requests, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None
@@ -224,16 +195,6 @@ class TwoTower(Model, Recommender):
     def device(self) -> torch.device:
         """Where the weights live."""
         return next(self.parameters()).device
-
-
-def _copies(tower: Tower, count: int) -> list[Tower]:
-    return [Tower.from_config(tower.config()) for _ in range(count)]
-
-
-def _side_by_side(towers: nn.ModuleList, batch: Batch) -> Tensor:
-    """The members' embeddings next to each other, scaled so that a dot product is the mean of theirs."""
-    embeddings: list[Tensor] = [tower(batch).float() for tower in towers]
-    return torch.cat(embeddings, dim=1) / math.sqrt(len(embeddings))
 
 
 def item_probability(data: Dataset) -> Tensor:

@@ -50,7 +50,7 @@ for epoch in range(epochs):
         loss.backward()
         training.clip_gradients(line.parameters(), max_norm=1.0)
         optimizer.step()
-        total, step = total + float(loss), step + 1
+        total, step = total + loss.item(), step + 1
     best = stopping.update({"epoch": epoch + 1, "loss": total / len(loader)})
     print(f"epoch {epoch + 1}: loss {total / len(loader):.4f}{', the best so far' if best else ''}")
     if stopping.is_exhausted:

@@ -47,7 +47,7 @@ class Columns:
         Returns:
             int64 of the same shape, -1 where an id is not in the catalogue.
         """
-        ids = ids.to(device=self.ids.device, dtype=torch.int64)
+        ids = ids.to(device=self.ids.device, dtype=torch.int64).contiguous()
         if len(self.ids) == 0:
             return torch.full_like(ids, -1)
         columns = torch.searchsorted(self.ids, ids).clamp(max=len(self.ids) - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -78,7 +79,7 @@ def fit(
         epochs: to train in all, those before a resume included.
         optimizer: an optimizer of this model's parameters, or a function or class that makes one from
             a list of parameters (called with `lr=learning_rate` when that is given). None is
-            `torch.optim.Adam`.
+            `torch.optim.Adam`, fused.
         learning_rate: for the optimizer to be made; None is its own default (Adam's 0.001).
         schedule: "cosine" or "linear" lets the learning rate fall to 0, a function of the step returns
             a factor of it, None keeps it.
@@ -205,6 +206,7 @@ def _make_optimizer(
         return optimizer
     if learning_rate is not None and not 0 < learning_rate < math.inf:
         raise ConfigError(f"learning_rate is {learning_rate}", remedy="give a positive number, such as 0.001")
-    make = optimizer or torch.optim.Adam
+    # Fused: one pass over the parameters in place of a dozen, and embeddings are many parameters.
+    make = optimizer or partial(torch.optim.Adam, fused=True)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return make(parameters) if learning_rate is None else make(parameters, lr=learning_rate)

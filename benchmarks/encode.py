@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.harness import Figure, interleave
 
 ROWS, QUICK_ROWS = 20_000_000, 2_000_000
-USERS, ITEMS = 1_000_000, 200_000
+ROWS_A_USER, ROWS_AN_ITEM = 20, 100
 ROW_GROUP = 1_000_000
 
 
@@ -52,7 +52,7 @@ def write_events(path: Path, rows: int, *, seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
     names = [
         pa.array([f"{kind}_{number:08d}" for number in rng.permutation(size)])
-        for kind, size in (("user", USERS), ("item", ITEMS))
+        for kind, size in (("user", rows // ROWS_A_USER), ("item", rows // ROWS_AN_ITEM))
     ]
     schema = pa.schema({"user_id": pa.string(), "item_id": pa.string(), "timestamp": pa.int64()})
     with pq.ParquetWriter(path, schema) as writer:

@@ -1,6 +1,6 @@
 """The retrieval tutorial of TensorFlow Recommenders, from the start of a process to printed recommendations.
 
-Whole processes in turn, the peer's with as many threads as it likes, ours with one: import, read
+Whole processes in turn, each with its library's own number of threads: import, read
 MovieLens-100K and `split-tutorial.npz`, train two towers of users and titles (32 dims, batches of 8,192,
 3 epochs), rank the 20,000 test events among all 1,664 titles, build the exact index, print what user 42 gets.
 

@@ -20,9 +20,6 @@ DIM, BATCH, LEARNING_RATE = 32, 8192, 0.1
 def main() -> None:
     """Do the tutorial's work once and print its figures as a line of JSON, last."""
     folder, epochs = Path(sys.argv[1]), int(sys.argv[2])
-    torch.set_num_threads(
-        1
-    )  # so small a model gains little from two, and waits for the second on a busy machine
     train, test = read(folder)
     model = sl.TwoTower(
         query=sl.Tower([sl.Id("user_id")], dim=DIM), candidate=sl.Tower([sl.Id("movie_title")], dim=DIM)

@@ -9,14 +9,14 @@ import statistics
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-PACKAGES = ("shortlist", "torch", "numpy", "polars", "scipy")
+PACKAGES = ("torch", "numpy", "polars", "scipy")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,11 @@ def ratio_of_medians(slower: Sequence[float], faster: Sequence[float]) -> tuple[
 
 def machine() -> dict[str, Any]:
     """The machine that the figures were measured on."""
-    return {"processor": _processor(), "cores": os.cpu_count(), "system": platform.platform(terse=True)}
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
 
 
 FIELDS = ("name", "value", "unit", "target", "holds", "spread")
@@ -127,13 +131,10 @@ def report(name: str, figures: Sequence[Figure], *, seed: int, quick: bool, json
 
 def versions() -> dict[str, str]:
     """Python's version and those of the packages that the figures depend on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    import shortlist
+
+    ours = {"python": platform.python_version(), "shortlist": shortlist.__version__}
+    return ours | {package: version(package) for package in PACKAGES}
 
 
 def _processor() -> str:

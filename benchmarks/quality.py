@@ -26,7 +26,7 @@ from benchmarks.harness import Figure
 from shortlist.models import EASE, Popularity, Recommender
 
 SEEDS = (0, 1, 2)
-QUICK_USERS = 200  # of 943
+QUICK_USERS = 100  # of 943
 
 
 def run(*, quick: bool) -> list[Figure]:

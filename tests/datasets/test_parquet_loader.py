@@ -115,6 +115,19 @@ def test_a_model_learns_as_much_from_a_stream_as_in_memory(tmp_path: Path) -> No
     assert rates[1] > 0.9 * rates[0] > 100 / 300
 
 
+def test_bad_rows_are_counted_over_all_row_groups(tmp_path: Path) -> None:
+    frame = write(tmp_path, 40, groups=2, files=1)
+    bad = frame.with_row_index().with_columns(
+        user_id=pl.when(pl.col("index").is_in([3, 25, 26])).then(None).otherwise(pl.col("user_id"))
+    )
+    bad.drop("index").write_parquet(tmp_path / "part-0.parquet", row_group_size=20)
+    loader = make(tmp_path, frame)
+    assert (loader.report.rows_read, loader.report.rows_kept) == (40, 37)
+    assert loader.report.causes == {"missing user id": 3}
+    assert loader.report.examples == {"missing user id": (3, 25, 26)}
+    assert len(pairs(list(loader.epoch(0)))) == 37
+
+
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     frame = write(tmp_path, 100, groups=2, files=1)
     file = tmp_path / "part-0.parquet"

@@ -65,6 +65,21 @@ class CleaningReport:
             self.notes + tuple(f"{name}: {note}" for note in other.notes),
         )
 
+    def followed_by(self, other: CleaningReport) -> CleaningReport:
+        """The report of this part of a table and the next one, whose rows are numbered on.
+
+        Args:
+            other: the report of the rows that follow.
+        """
+        causes, examples = dict(self.causes), dict(self.examples)
+        for cause, count in other.causes.items():
+            rows = tuple(self.rows_read + row for row in other.examples[cause])
+            causes[cause] = causes.get(cause, 0) + count
+            examples[cause] = (*examples.get(cause, ()), *rows)[:NUM_EXAMPLES]
+        notes = tuple(dict.fromkeys((*self.notes, *other.notes)))
+        rows_read, rows_kept = self.rows_read + other.rows_read, self.rows_kept + other.rows_kept
+        return CleaningReport(rows_read, rows_kept, causes, examples, notes)
+
     def refuse(self, where: str) -> None:
         """Raise when anything was dropped.
 

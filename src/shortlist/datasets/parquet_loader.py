@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from shortlist.data.cleaning import clean
+from shortlist.data.cleaning import CleaningReport, clean
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_space import Batch, FeatureSpace
 from shortlist.data.loader import BatchLoader
@@ -32,7 +32,8 @@ class ParquetLoader:
         model.fit(sample, loader=loader)
 
     Histories are what the buffer holds of a user, strictly before each event: write the files sorted by user,
-    with all of a user in one row group, where features read them.
+    with all of a user in one row group, where features read them. `report` counts the bad rows that are left
+    out, by cause.
 
     Args:
         files: a file, a folder, a pattern or a list of them.
@@ -68,9 +69,11 @@ class ParquetLoader:
         self.batch_size, self.buffer_rows = batch_size, buffer_rows
         self.shuffle, self.seed = shuffle, seed
         self.groups = [(path, group) for path in expand(files) for group in range(_count(path))]
-        self.num_events = sum(
-            len(_learnable(base, self._read(group, columns=base.schema.columns))) for group in self.groups
-        )
+        self.report, self.num_events = CleaningReport(0, 0), 0
+        for group in self.groups:
+            events, report = self._read(group, columns=base.schema.columns)
+            self.report = self.report.followed_by(report)
+            self.num_events += len(_learnable(base, events))
         if self.num_events == 0:
             raise DataError(
                 "there is no positive event of a known item to learn from",
@@ -109,7 +112,7 @@ class ParquetLoader:
         order = random.permutation(len(self.groups)) if self.shuffle else np.arange(len(self.groups))
         waiting: list[pl.DataFrame] = []
         for place, group in enumerate(order):
-            waiting.append(self._read(self.groups[group]))
+            waiting.append(self._read(self.groups[group])[0])
             last = place == len(order) - 1
             if not last and sum(map(len, waiting)) < self.buffer_rows:
                 continue
@@ -122,15 +125,17 @@ class ParquetLoader:
                 yield events, rows[:full]
             waiting = [events[np.sort(rows[full:])]]
 
-    def _read(self, group: RowGroup, *, columns: list[str] | None = None) -> pl.DataFrame:
+    def _read(
+        self, group: RowGroup, *, columns: list[str] | None = None
+    ) -> tuple[pl.DataFrame, CleaningReport]:
         path, number = group
         try:
             frame = read_row_group(path, number, columns=columns)
         except READING_ERRORS as error:
             raise unreadable(path, error) from error
         if len(frame) == 0:
-            return frame
-        return clean(frame, self.base.schema, where=f"{path}, row group {number}")[0]
+            return frame, CleaningReport(0, 0)
+        return clean(frame, self.base.schema, where=f"{path}, row group {number}")
 
 
 def _count(path: Path) -> int:

@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "checksum.hpp"
+#include "leaves/bindings.hpp"
 #include "search.hpp"
 
 namespace nb = nanobind;
@@ -166,6 +168,16 @@ NB_MODULE(_native, m) {
       },
       "rows"_a.noconvert(), "order"_a.noconvert(), "norms"_a.noconvert(), "threads"_a, "codes"_a.noconvert(),
       "stats"_a.noconvert());
+
+  leaves::bind(m);
+
+  m.def(
+      "checksum",
+      [](Array<const std::uint8_t, 1> bytes, int threads) {
+        nb::gil_scoped_release unlocked;
+        return checksum(bytes.data(), static_cast<std::int64_t>(bytes.shape(0)), threads);
+      },
+      "bytes"_a.noconvert(), "threads"_a);
 
   m.def("use_kernels", &use_kernels, "name"_a);
   m.def("kernels_in_use", [] { return std::string(kernels().name); });

@@ -37,5 +37,92 @@ def encode(
     codes: NDArray[np.uint8],
     stats: NDArray[np.float64],
 ) -> None: ...
+
+LEAF_BLOCK: int
+LEAF_MAX_DIM: int
+NO_ROW: int
+
+class LeafPart:
+    def __init__(
+        self,
+        dim: int,
+        count: int,
+        rows: NDArray[np.float32] | None,
+        labels: NDArray[np.int64] | None,
+        order: NDArray[np.uint32],
+        codes: NDArray[np.uint8],
+        scale: NDArray[np.float32],
+        bias: NDArray[np.float32] | None,
+    ) -> None: ...
+
+class LeafTable:
+    def __init__(
+        self,
+        begins: NDArray[np.int64],
+        codes: NDArray[np.uint8],
+        scale: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        spreads: NDArray[np.float32],
+    ) -> None: ...
+
+class LeafView:
+    def __init__(
+        self,
+        part: LeafPart,
+        leaves: LeafTable | None,
+        sizes: NDArray[np.float32] | None,
+        allowed: NDArray[np.uint16] | None,
+    ) -> None: ...
+
+def leaf_search(
+    views: list[LeafView],
+    queries: NDArray[np.float32],
+    squared_distance: bool,
+    keep: int,
+    effort: float,
+    reach: float,
+    excluded: NDArray[np.int64] | None,
+    excluded_offsets: NDArray[np.int64] | None,
+    threads: int,
+    labels: NDArray[np.int64],
+    scores: NDArray[np.float32],
+) -> None: ...
+def leaf_pack(
+    rows: NDArray[np.float32],
+    order: NDArray[np.uint32],
+    threads: int,
+    codes: NDArray[np.uint8],
+    scale: NDArray[np.float32],
+) -> None: ...
+def leaf_train(
+    rows: NDArray[np.float32],
+    members: NDArray[np.uint32],
+    iterations: int,
+    seed: int,
+    threads: int,
+    centroids: NDArray[np.float32],
+    leaf_of: NDArray[np.uint32],
+) -> None: ...
+def leaf_assign(
+    rows: NDArray[np.float32],
+    members: NDArray[np.uint32],
+    centroids: NDArray[np.float32],
+    threads: int,
+    leaf_of: NDArray[np.uint32],
+) -> None: ...
+def leaf_allow(view: LeafView, where: NDArray[np.bool_], allowed: NDArray[np.uint16]) -> None: ...
+def leaf_sizes(
+    allowed: NDArray[np.uint16], begins: NDArray[np.int64], sizes: NDArray[np.float32]
+) -> None: ...
+def leaf_copy_allowed(
+    view: LeafView,
+    allowed: NDArray[np.uint16],
+    begins: NDArray[np.int64],
+    codes: NDArray[np.uint8],
+    scale: NDArray[np.float32],
+    bias: NDArray[np.float32] | None,
+    order: NDArray[np.uint32],
+) -> None: ...
+def checksum(bytes: NDArray[np.uint8], threads: int) -> int: ...
 def use_kernels(name: str) -> None: ...
 def kernels_in_use() -> str: ...

@@ -13,19 +13,19 @@ from torch import Tensor
 from shortlist.data.ragged import Ragged
 from shortlist.errors import ConfigError, ShapeError
 from shortlist.index.inputs import id_series
-from shortlist.index.snapshot import Snapshot
+from shortlist.index.roster import Roster
 
 Exclude = Ragged | Sequence[Any]
 Where = NDArray[np.bool_] | Tensor | pl.Series | pl.Expr
 
 
 def excluded_slots(
-    snapshot: Snapshot, exclude: Exclude, queries: int, *, single: bool
+    roster: Roster, exclude: Exclude, queries: int, *, single: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The slots that each query must not get.
 
     Args:
-        snapshot: the items searched; ids that it does not hold are left out.
+        roster: the items searched; ids that it does not hold are left out.
         exclude: as `exclusions`.
         queries: how many lists there must be.
         single: whether the caller gave one query without a batch axis.
@@ -35,18 +35,18 @@ def excluded_slots(
     """
     ids, lengths = exclusions(exclude, queries, single=single)
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
-    return snapshot.find(ids), offsets
+    return roster.find(ids), offsets
 
 
-def allowed_slots(snapshot: Snapshot, where: Where) -> NDArray[np.bool_]:
+def allowed_slots(roster: Roster, where: Where) -> NDArray[np.bool_]:
     """`[slots]` bool: a filter over the living items, or a predicate over the item table, by slot."""
     if isinstance(where, pl.Expr):
-        return evaluate_where(where, snapshot.items)
-    live = snapshot.live_slots
+        return evaluate_where(where, roster.items)
+    live = roster.live_slots
     mask = as_where(where, len(live))
-    if len(live) == len(snapshot.ids):
+    if len(live) == len(roster.ids):
         return mask
-    allowed = np.zeros(len(snapshot.ids), np.bool_)
+    allowed = np.zeros(len(roster.ids), np.bool_)
     allowed[live] = mask
     return allowed
 

@@ -1,0 +1,76 @@
+// The inner loops of the approximate index, one table for each instruction set.
+//
+// Rows lie in blocks of 16, four dimensions of all 16 side by side: one register of 64 bytes meets four bytes
+// of a query, repeated, and adds 16 partial sums in one instruction. A row v is stored as
+// round(v / scale) + 128 with a scale of its own; a query as signed bytes. Scores are in units of the query's
+// scale, and are estimates: the best few are scored again from floats.
+#pragma once
+
+#include <cstdint>
+
+namespace shortlist::leaves {
+
+constexpr int kBlock = 16;     // rows side by side
+constexpr int kRunBlocks = 4;  // blocks that one call of `hits` takes
+constexpr int kTile = 4;       // queries that one call takes
+
+// Bytes that a block takes for each row: whole groups of four.
+constexpr std::int64_t code_stride(std::int64_t dim) { return (dim + 3) / 4 * 4; }
+
+// Blocks that lie one after another.
+struct Run {
+  const std::uint8_t* codes;     // [blocks][stride / 4][16][4]
+  const float* scale;            // [blocks * 16]; NaN where there is no row, so that no comparison holds
+  const float* bias;             // [blocks * 16] added to a score; null: nothing
+  const std::uint16_t* allowed;  // [blocks] a bit a row; null: all
+  std::int64_t blocks;
+  std::int64_t stride;
+};
+
+struct Query {
+  const std::int8_t* codes;  // [stride]
+  std::int32_t start;        // -128 * (sum of the codes): undoes the + 128 of the rows
+  float weight;              // of the rows' bias
+};
+
+// Rows that a query has met and whose scores reached its threshold. There is room for one block more than the
+// caller counts on: a kernel writes whole registers.
+struct Hits {
+  float* scores;
+  std::uint32_t* places;
+  std::int32_t count;
+  float threshold;
+};
+
+struct Kernels {
+  const char* name;
+  // Codes of a query stay within it; AVX2's 16-bit sums would overflow with the full 127.
+  int query_range;
+
+  // Scores of every row of the run, whatever is allowed: `out[q * width + row]`.
+  void (*scores)(const Run& run, const Query* queries, int count, float* out, std::int64_t width);
+  // Adds the rows that reach the threshold; the run's first row is called `place`. At most kRunBlocks blocks
+  // and kTile queries, whose buffers have room for all their rows.
+  void (*hits)(const Run& run, std::uint32_t place, const Query* const* queries, Hits* const* hits, int count);
+
+  // The highest of some scores; NaN counts for nothing.
+  float (*highest)(const float* scores, std::int64_t count);
+  // How many scores reach a threshold, and what those that do weigh together.
+  std::int64_t (*count_reaching)(const float* scores, std::int64_t count, float threshold);
+  float (*sum_reaching)(const float* scores, const float* weights, std::int64_t count, float threshold);
+  // Where the scores reach a threshold: writes places and scores, returns how many. Whole registers are
+  // written, so both need room for 16 more than `count`.
+  std::int64_t (*reaching)(const float* scores, std::int64_t count, float threshold, std::uint32_t* places,
+                           float* reached);
+};
+
+extern const Kernels kPortable;
+#if defined(__x86_64__)
+extern const Kernels kAvx2;
+extern const Kernels kAvx512;
+#endif
+
+// The table for the instruction set that the process uses (see shortlist::kernels).
+const Kernels& kernels();
+
+}  // namespace shortlist::leaves

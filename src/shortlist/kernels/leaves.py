@@ -1,0 +1,302 @@
+"""Vectors in leaves, as eight-bit codes, and the native approximate search through them, by label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist import _native
+from shortlist.kernels.checks import check_threads
+from shortlist.kernels.segments import FloatArray, Metric
+
+BLOCK: int = _native.LEAF_BLOCK
+MAX_DIM: int = _native.LEAF_MAX_DIM
+NO_ROW = np.uint32(_native.NO_ROW)
+
+# How many spreads beyond its centroid a leaf's best vector is expected: about what the best of some hundred
+# normal deviates needs. On trained vectors anything from 3 to 6 is equally good.
+REACH = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class RowCodes:
+    """The eight-bit form of some vectors, each with a scale of its own, 16 side by side.
+
+    Args:
+        order: `[places]` uint32, the vector at each place, `NO_ROW` where there is none.
+        codes: `[blocks, stride / 4, 64]` uint8.
+        scale: `[places]` float32, NaN where there is no vector.
+        bias: `[places]` float32, minus half the squared norms, for distances; None for inner products.
+    """
+
+    order: NDArray[np.uint32]
+    codes: NDArray[np.uint8]
+    scale: FloatArray
+    bias: FloatArray | None
+
+    @cached_property
+    def place_of(self) -> NDArray[np.uint32]:
+        """`[n]` the place of each vector, found out when first asked for."""
+        there = np.flatnonzero(self.order != NO_ROW)
+        places = np.empty(len(there), np.uint32)
+        places[self.order[there]] = there
+        return places
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        arrays = (self.order, self.codes, self.scale, self.bias)
+        return sum(0 if array is None else array.nbytes for array in arrays)
+
+
+def pack_rows(
+    vectors: FloatArray, order: NDArray[np.uint32], *, metric: Metric, threads: int | None = None
+) -> RowCodes:
+    """Code vectors in an order of one's own.
+
+    Args:
+        vectors: `[n, dim]` float32, contiguous, finite.
+        order: `[places]` row numbers or `NO_ROW`, a multiple of 16.
+        metric: what the codes will be scored by.
+        threads: to work with; PyTorch's number by default.
+    """
+    dim = vectors.shape[1]
+    codes = np.empty((len(order) // BLOCK, -(-dim // 4), 4 * BLOCK), np.uint8)
+    scale = np.empty(len(order), np.float32)
+    _native.leaf_pack(vectors, order, check_threads(threads), codes, scale)
+    bias = None
+    if metric == "l2":
+        there = order != NO_ROW
+        bias = np.zeros(len(order), np.float32)
+        bias[there] = -0.5 * squared_norms(vectors)[order[there]]
+    return RowCodes(order, codes, scale, bias)
+
+
+def squared_norms(vectors: FloatArray) -> FloatArray:
+    """`[n]` squared Euclidean norms."""
+    squares: FloatArray = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float32)
+    return squares
+
+
+def train_leaves(
+    vectors: FloatArray,
+    members: NDArray[np.uint32],
+    leaves: int,
+    *,
+    iterations: int,
+    seed: int,
+    threads: int | None = None,
+) -> tuple[FloatArray, NDArray[np.uint32]]:
+    """Cluster some of the vectors by Lloyd's iterations; the same for any number of threads.
+
+    Args:
+        vectors: `[n, dim]` float32, contiguous, finite.
+        members: `[m]` the rows to cluster.
+        leaves: how many clusters, 1 to m.
+        iterations: how often the centroids move.
+        seed: of the first centroids, which are members.
+        threads: to work with; PyTorch's number by default.
+
+    Returns:
+        Centroids, `[leaves, dim]` float32, and the cluster of each member, `[m]` uint32.
+    """
+    centroids = np.empty((leaves, vectors.shape[1]), np.float32)
+    leaf_of = np.empty(len(members), np.uint32)
+    _native.leaf_train(vectors, members, iterations, seed, check_threads(threads), centroids, leaf_of)
+    return centroids, leaf_of
+
+
+def assign_leaves(
+    vectors: FloatArray, centroids: FloatArray, *, threads: int | None = None
+) -> NDArray[np.uint32]:
+    """`[n]` the nearest centroid of each vector, up to the error of the codes."""
+    leaf_of = np.empty(len(vectors), np.uint32)
+    members = np.arange(len(vectors), dtype=np.uint32)
+    _native.leaf_assign(vectors, members, centroids, check_threads(threads), leaf_of)
+    return leaf_of
+
+
+@dataclass(frozen=True, eq=False)
+class Leaves:
+    """Where the leaves of a part begin and what their vectors are like.
+
+    Args:
+        begins: `[leaves + 1]` int64, each leaf's first block.
+        centroids: `[leaves, dim]` float32.
+        spreads: `[leaves]` float32, root mean square deviation from the centroid, a dimension.
+        floors: `[leaves]` float32, descending: the squared norm from which on a vector belongs to the leaf's
+            tier.
+        metric: what searches rank leaves by.
+    """
+
+    begins: NDArray[np.int64]
+    centroids: FloatArray
+    spreads: FloatArray
+    floors: FloatArray
+    metric: Metric
+
+    def __len__(self) -> int:
+        return len(self.spreads)
+
+    @cached_property
+    def native(self) -> _native.LeafTable:
+        """The native side, with the centroids coded."""
+        places = -(-len(self) // BLOCK) * BLOCK
+        order = np.full(places, NO_ROW)
+        order[: len(self)] = np.arange(len(self))
+        coded = pack_rows(self.centroids, order, metric=self.metric, threads=1)
+        bias = coded.bias
+        if bias is None:
+            bias = np.zeros(places, np.float32)
+            bias[: len(self)] = self.spreads
+        return _native.LeafTable(self.begins, coded.codes, coded.scale, bias, self.spreads)
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory they take, with the coded centroids."""
+        coded: int = len(self) * (-(-self.centroids.shape[1] // 4) * 4 + 8)
+        return self.begins.nbytes + self.centroids.nbytes + self.spreads.nbytes + coded
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Coded vectors that a search goes through; nothing of it may change while the part lives.
+
+    Args:
+        vectors: `[count, dim]` float32 to score the best again; None leaves it with the codes.
+        count: of vectors.
+        dim: their width.
+        labels: `[count]` int64, what results and filters call the vectors; row numbers by default.
+        rows: their codes.
+        leaves: in which they lie; None: every search looks at all.
+        allowed: `[blocks]` uint16, a bit for each place: the vectors that may be returned.
+        native_shared: the native side of a part that differs in `allowed` alone.
+    """
+
+    vectors: FloatArray | None
+    count: int
+    dim: int
+    labels: NDArray[np.int64] | None
+    rows: RowCodes
+    leaves: Leaves | None
+    allowed: NDArray[np.uint16]
+    native_shared: _native.LeafPart | None = field(default=None, repr=False)
+
+    @cached_property
+    def native_part(self) -> _native.LeafPart:
+        """The native side of all but `leaves` and `allowed`."""
+        if self.native_shared is not None:
+            return self.native_shared
+        rows = self.rows
+        return _native.LeafPart(
+            self.dim, self.count, self.vectors, self.labels, rows.order, rows.codes, rows.scale, rows.bias
+        )
+
+    @cached_property
+    def native(self) -> _native.LeafView:
+        """The native side."""
+        leaves = None if self.leaves is None else self.leaves.native
+        return _native.LeafView(self.native_part, leaves, self.sizes, self.allowed)
+
+    @cached_property
+    def sizes(self) -> FloatArray | None:
+        """`[leaves]` how many vectors of each leaf are allowed; None without leaves."""
+        if self.leaves is None:
+            return None
+        sizes = np.empty(len(self.leaves), np.float32)
+        _native.leaf_sizes(self.allowed, self.leaves.begins, sizes)
+        return sizes
+
+    @cached_property
+    def live(self) -> int:
+        """How many vectors are allowed."""
+        return int(np.bitwise_count(self.allowed).sum())
+
+    def allowing(self, allowed: NDArray[np.uint16]) -> Part:
+        """The same part, sharing its arrays, with other vectors allowed."""
+        return replace(self, allowed=allowed, native_shared=self.native_part)
+
+    def where(self, mask: NDArray[np.bool_]) -> Part:
+        """The same part with those vectors allowed that were and whose labels `mask` allows.
+
+        Args:
+            mask: bool by label.
+        """
+        allowed = np.empty_like(self.allowed)
+        _native.leaf_allow(self.native, mask, allowed)
+        return self.allowing(allowed)
+
+    def condensed(self) -> Part:
+        """The allowed vectors alone, leaf by leaf, so that a search reads nothing else."""
+        sizes = np.array([self.live], np.float32) if self.sizes is None else self.sizes
+        begins = np.concatenate([[0], np.cumsum(-(-sizes.astype(np.int64) // BLOCK))]).astype(np.int64)
+        places = int(begins[-1]) * BLOCK
+        rows = RowCodes(
+            np.empty(places, np.uint32),
+            np.empty((places // BLOCK, *self.rows.codes.shape[1:]), np.uint8),
+            np.empty(places, np.float32),
+            None if self.rows.bias is None else np.empty(places, np.float32),
+        )
+        _native.leaf_copy_allowed(
+            self.native, self.allowed, begins, rows.codes, rows.scale, rows.bias, rows.order
+        )
+        leaves = None if self.leaves is None else replace(self.leaves, begins=begins)
+        return Part(self.vectors, self.count, self.dim, self.labels, rows, leaves, all_places(rows.order))
+
+
+def all_places(order: NDArray[np.uint32]) -> NDArray[np.uint16]:
+    """`[blocks]` uint16: a bit for each place that holds a vector."""
+    bits = np.packbits((order != NO_ROW).reshape(-1, BLOCK), axis=1, bitorder="little")
+    return bits.view("<u2").reshape(-1)
+
+
+def search_parts(
+    parts: Sequence[Part],
+    queries: FloatArray,
+    k: int,
+    *,
+    metric: Metric,
+    effort: float,
+    keep: int,
+    exclude: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+    threads: int | None = None,
+) -> tuple[NDArray[np.int64], FloatArray]:
+    """About the best k vectors of several parts together.
+
+    Args:
+        parts: at least one, all as wide as the queries; no label may live in two of them.
+        queries: `[batch, dim]` float32, contiguous, finite.
+        k: results a query, at least 1.
+        metric: `"dot"` or `"l2"`.
+        effort: about how many allowed vectors a query looks at in each part that has leaves.
+        keep: how many of them are scored again in full, at least k.
+        exclude: labels that a query must not get: `[total]` int64 and `[batch + 1]` int64 offsets.
+        threads: to work with; PyTorch's number by default.
+
+    Returns:
+        Labels, `[batch, k]` int64, and scores, float32; best first, ties by the lower label, -1 and -inf
+        where fewer than k vectors are allowed.
+    """
+    labels = np.empty((len(queries), k), np.int64)
+    scores = np.empty((len(queries), k), np.float32)
+    if len(queries) == 0:
+        return labels, scores
+    excluded, offsets = (None, None) if exclude is None else exclude
+    _native.leaf_search(
+        [part.native for part in parts],
+        queries,
+        metric == "l2",
+        keep,
+        effort,
+        REACH,
+        excluded,
+        offsets,
+        check_threads(threads),
+        labels,
+        scores,
+    )
+    return labels, scores

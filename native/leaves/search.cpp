@@ -102,7 +102,7 @@ class Walk {
   void choose_leaves(const Part& part, float effort) {
     visits_.clear();
     const std::int64_t width = part.centroids.blocks * kBlock;
-    expected_.resize(static_cast<std::size_t>(kChosenTogether * width));
+    expected_.resize(static_cast<std::size_t>(std::min<std::int64_t>(kChosenTogether, count_) * width));
     for (std::int64_t q = 0; q < count_; q += kChosenTogether) {
       const int together = static_cast<int>(std::min<std::int64_t>(kChosenTogether, count_ - q));
       table_.scores(part.centroids, centroid_queries_.data() + q, together, expected_.data(), width);
@@ -140,6 +140,7 @@ class Walk {
 
   // Leaf by leaf, each with all the queries that chose it, so that its codes are read once from far away.
   void visit_leaves(const Part& part, std::size_t p) {
+    if (count_ == 1) return visit_alone(part, p);
     starts_.assign(static_cast<std::size_t>(part.leaves) + 1, 0);
     for (const Visit& visit : visits_) ++starts_[visit.leaf + 1];
     for (std::size_t leaf = 1; leaf < starts_.size(); ++leaf) starts_[leaf] += starts_[leaf - 1];
@@ -151,6 +152,26 @@ class Walk {
       const std::uint32_t end = starts_[static_cast<std::size_t>(leaf) + 1];
       if (start < end) look(part, p, part.begins[leaf], part.begins[leaf + 1], by_leaf_.data() + start, end - start);
     }
+  }
+
+  // One query waits for memory more than it computes, so the next leaf is asked for before this one is read.
+  void visit_alone(const Part& part, std::size_t p) {
+    std::sort(visits_.begin(), visits_.end(), [](const Visit& a, const Visit& b) { return a.leaf < b.leaf; });
+    const std::uint32_t only = 0;
+    for (std::size_t v = 0; v < visits_.size(); ++v) {
+      if (v + 1 < visits_.size()) ask_for(part, visits_[v + 1].leaf);
+      look(part, p, part.begins[visits_[v].leaf], part.begins[visits_[v].leaf + 1], &only, 1);
+    }
+  }
+
+  static void ask_for(const Part& part, std::uint32_t leaf) {
+    constexpr std::int64_t kLine = 64, kMost = 4096;  // from there on the processor sees where it goes
+    const std::int64_t begin = part.begins[leaf], rows = (part.begins[leaf + 1] - begin) * kBlock;
+    const std::int64_t bytes = std::min(rows * part.run.stride, kMost);
+    const std::uint8_t* codes = part.run.codes + begin * kBlock * part.run.stride;
+    for (std::int64_t i = 0; i < bytes; i += kLine) __builtin_prefetch(codes + i);
+    const float* scale = part.run.scale + begin * kBlock;
+    for (std::int64_t i = 0; i < rows; i += kLine / 4) __builtin_prefetch(scale + i);
   }
 
   void look(const Part& part, std::size_t p, std::int64_t begin, std::int64_t end, const std::uint32_t* queries,

@@ -11,6 +11,8 @@ from shortlist.cli.output import Output
 from shortlist.config import Config, TrainedFunnel, load_config, train_funnel
 from shortlist.data import Dataset
 from shortlist.funnel.bundle import check_place, save_bundle
+from shortlist.funnel.funnel import Funnel
+from shortlist.funnel.retrieve import Nearest
 
 
 def run(output: Output, file: Path, *, strict: bool) -> None:
@@ -32,6 +34,8 @@ def run(output: Output, file: Path, *, strict: bool) -> None:
     train, test = config.split(data)
     output.say(f"{train!r}; {len(test):,} events are held out")
     trained = _train(config, train, output)
+    for line in searches(trained.funnel):
+        output.say(line)
     asked = measured_part(test)
     figures = compare(trained.funnel, asked, output)
     show(figures, output, title=described(asked, test))
@@ -69,6 +73,20 @@ def described(asked: Dataset, test: Dataset) -> str:
     """
     total = f" of the {len(test.targets):,}" if len(asked.targets) < len(test.targets) else ""
     return f"{len(asked.targets):,}{total} held-out events, items seen before are left out"
+
+
+def searches(funnel: Funnel) -> list[str]:
+    """A line for each retriever that searches through an approximate index: what recall that gives.
+
+    Args:
+        funnel: trained.
+    """
+    return [
+        f"retriever {each.name!r}: the approximate index over {len(each.search.index):,} items finds "
+        f"{each.search.recall:.1%} of the exact {each.k:,} candidates"
+        for each in funnel.retrievers
+        if isinstance(each, Nearest) and each.search is not None
+    ]
 
 
 def _train(config: Config, data: Dataset, output: Output, *, epochs: int | None = None) -> TrainedFunnel:

@@ -27,10 +27,12 @@ class NearestOptions:
     Args:
         k: how many candidates.
         name: what the retriever is called; the model's class by default.
+        recall: the share of the exact candidates that an approximate index should find; 1 searches exactly.
     """
 
     k: Annotated[int, Field(ge=1)] = 1000
     name: str = ""
+    recall: Annotated[float, Field(gt=0, le=1)] = 0.95
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Source:
 
     def around(self, model: Recommender) -> Nearest:
         """The retriever that asks a trained model."""
-        return Nearest(model, self.nearest.k, self.name)
+        return Nearest(model, self.nearest.k, self.name, self.nearest.recall)
 
 
 def make_sources(

@@ -115,7 +115,9 @@ def _describe(retriever: Retriever, folder: Path, name: str) -> dict[str, Any]:
     save_model(model, folder / name)
     kind = type(retriever).__name__
     described = {"kind": kind, "model": name, "k": retriever.k, "name": retriever.name}
-    return described | ({"half_life": retriever.half_life} if isinstance(retriever, Popular) else {})
+    if isinstance(retriever, Popular):
+        return described | {"half_life": retriever.half_life}
+    return described | {"recall": float(retriever.recall)}
 
 
 def _retriever(described: RetrieverDescription, folder: Path, data: Dataset) -> Retriever:
@@ -123,7 +125,7 @@ def _retriever(described: RetrieverDescription, folder: Path, data: Dataset) -> 
     if isinstance(model, Ranker):
         raise BundleError("a Ranker cannot retrieve", where=str(folder / described.model), remedy=AGAIN)
     if described.kind == "Nearest":
-        return Nearest(model, described.k, described.name)
+        return Nearest(model, described.k, described.name, described.recall)
     popular = Popular(described.k, described.half_life, described.name)
     popular.model = model
     return popular

@@ -22,6 +22,7 @@ class RetrieverDescription:
         k: how many candidates it finds.
         name: its name.
         half_life: of a `Popular`.
+        recall: of a `Nearest`.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class RetrieverDescription:
     k: int
     name: str
     half_life: str | None
+    recall: float
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def _retriever(read: _Reader) -> RetrieverDescription:
     if half_life is not None and not isinstance(half_life, str):
         raise read.refused(f"half_life is {half_life!r}")
     name = read.value("name", str)
-    return RetrieverDescription(kind, read.model("model"), read.value("k", int), name, half_life)
+    recall = read.value("recall", float) if kind == "Nearest" else 1.0
+    return RetrieverDescription(kind, read.model("model"), read.value("k", int), name, half_life, recall)
 
 
 class _Reader:

@@ -18,11 +18,11 @@ from shortlist.index.effort import kept_for
 from shortlist.index.filters import Exclude, Where, allowed_slots, excluded_slots
 from shortlist.index.inputs import Ids, Metric, Vectors, as_queries, normalised
 from shortlist.index.item_index import ItemIndex
-from shortlist.index.leaf_build import built_state, measured_curve
+from shortlist.index.leaf_build import built_state, curve_of
 from shortlist.index.leaf_filter import FilterCache, filtered, scaled_effort
 from shortlist.index.leaf_state import LeafState, Settings
 from shortlist.index.leaves import Progress
-from shortlist.index.results import SearchResults, ids_at
+from shortlist.index.results import SearchResults
 from shortlist.kernels import Part, check_finite, check_k, search_parts
 from shortlist.kernels.leaves import MAX_DIM
 
@@ -170,7 +170,7 @@ class Approximate(ItemIndex[LeafState]):
                 exclude=excluded,
                 threads=self.threads,
             )
-        ids = ids_at(state.roster.ids, slots)
+        ids = state.roster.ids_at(slots)
         return SearchResults(ids[0], scores[0]) if single else SearchResults(ids, scores)
 
     def curve(self, k: int = 10) -> list[tuple[int, float]]:
@@ -213,9 +213,9 @@ class Approximate(ItemIndex[LeafState]):
         Raises:
             NotFittedError: the index was never filled.
         """
-        write_approximate(
-            Path(path), self._fitted().renumbered(), dim=self.dim, metric=self.metric, recall=self.recall
-        )
+        state = self._fitted().renumbered()
+        state = replace(state, curve=curve_of(self._settings, state.base, state.curve))
+        write_approximate(Path(path), state, dim=self.dim, metric=self.metric, recall=self.recall)
 
     @classmethod
     def load(cls, path: str | Path, *, threads: int | None = None) -> Approximate:
@@ -277,14 +277,15 @@ class Approximate(ItemIndex[LeafState]):
         if state.joining or state.fresh_rows <= max(FRESH_ROWS, FRESH_SHARE * state.base.live):
             return state
         taken = replace(state, joining=len(state.fresh))
-        self._joiner = threading.Thread(target=self._join, args=(taken,), daemon=True)
-        self._joiner.start()
+        joiner = threading.Thread(target=self._join, args=(taken,), daemon=True)
+        joiner.start()
+        self._joiner = joiner  # only now: who waits takes a thread that has not started for one that is done
         return taken
 
     def _join(self, taken: LeafState) -> None:
         try:
             base = taken.join()
-            curve = taken.curve or measured_curve(self._settings, base, base)
+            curve = curve_of(self._settings, base, taken.curve)
         except Exception as error:  # the index still answers, only slower
             warnings.warn(
                 f"could not join new vectors to the leaves: {error!r}", RuntimeWarning, stacklevel=1

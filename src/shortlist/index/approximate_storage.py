@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from shortlist.index.effort import EffortCurve
 from shortlist.index.inputs import Metric, check_metric
 from shortlist.index.leaf_state import LeafState, Settings
-from shortlist.index.sections import Sections, read_sections, write_sections
+from shortlist.index.sections import MISFITS, Sections, read_sections, write_sections
 from shortlist.index.storage import check_kind, read_roster, roster_sections, unfit
 from shortlist.kernels import Leaves, Part, RowCodes, all_places
+from shortlist.kernels.leaves import MAX_DIM, NO_ROW
 
 KIND = "leaves"
 
@@ -57,6 +57,7 @@ def read_approximate(path: Path, *, threads: int | None) -> tuple[LeafState, dic
     header, sections = read_sections(path, threads=threads)
     try:
         check_kind(path, header["kind"], KIND, "Approximate")
+        _check_header(header)
         metric = check_metric(header["metric"])
         settings = Settings(
             "l2" if metric == "l2" else "dot",
@@ -72,12 +73,13 @@ def read_approximate(path: Path, *, threads: int | None) -> tuple[LeafState, dic
         roster = read_roster(sections, base.count)
         since = int(header["since_training"])
         return LeafState(settings, roster, base, since_training=since, curve=curve), header
-    except (KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
+    except MISFITS as error:
         raise unfit(path, error) from error
 
 
 def _part(sections: Sections, count: int, dim: int, settings: Settings) -> Part:
     rows = RowCodes(sections["order"], sections["codes"], sections["scale"], sections.get("bias"))
+    _check_rows(rows, count)
     if (rows.bias is None) == (settings.metric == "l2"):
         raise ValueError("distances need a bias, inner products have none")
     vectors = sections.get("vectors")
@@ -89,13 +91,48 @@ def _part(sections: Sections, count: int, dim: int, settings: Settings) -> Part:
         if centroids.shape != (len(spreads), dim):
             raise ValueError(f"centroids of shape {list(centroids.shape)} instead of {[len(spreads), dim]}")
         floors = sections["floors"]
-        if floors.shape != spreads.shape:
-            raise ValueError("a tier's floor is missing for some leaves")
         leaves = Leaves(sections["begins"], centroids, spreads, floors, settings.metric)
-    allowed = all_places(rows.order)
-    part = Part(vectors, count, dim, None, rows, leaves, allowed)
-    if int(np.bitwise_count(allowed).sum()) != count:
-        raise ValueError("the codes have another number of vectors than the header")
+        _check_leaves(leaves)
+    part = Part(vectors, count, dim, None, rows, leaves, all_places(rows.order))
     if count:
         part.native  # noqa: B018 — checks how the arrays fit together
     return part
+
+
+def _check_header(header: dict[str, Any]) -> None:
+    if not 1 <= int(header["dim"]) <= MAX_DIM:
+        raise ValueError(f"dim is {header['dim']}")
+    if not 0 < float(header["recall"]) <= 1:
+        raise ValueError(f"recall is {header['recall']}")
+    if int(header["items"]) < 0 or int(header["since_training"]) < 0:
+        raise ValueError("a negative number of items")
+    if not 0 <= int(header["seed"]) < 2**63:
+        raise ValueError(f"seed is {header['seed']}")
+
+
+def _check_rows(rows: RowCodes, count: int) -> None:
+    """Refuse codes that a search could trip over; the rows' own values may be anything."""
+    there = rows.order != NO_ROW
+    named = rows.order[there]
+    if len(named) != count:
+        raise ValueError("the codes have another number of vectors than the header")
+    seen = np.zeros(count, np.bool_)
+    seen[named] = True
+    if not seen.all():
+        raise ValueError("some vector has no place, another has two")
+    scale = rows.scale[there]
+    if not ((scale > 0) & (scale < np.inf)).all() or not np.isnan(rows.scale[~there]).all():
+        raise ValueError("a scale is not a positive number, or one is where no vector lies")
+    if rows.bias is not None and not np.isfinite(rows.bias).all():
+        raise ValueError("a bias is not a number")
+
+
+def _check_leaves(leaves: Leaves) -> None:
+    floors = leaves.floors
+    if floors.shape != leaves.spreads.shape or floors.dtype != np.float32:
+        raise ValueError("a tier's floor is missing for some leaves")
+    # From the last tier's 0 upwards, so that every vector has its tier.
+    if floors[-1] != 0 or not (np.diff(floors) <= 0).all() or not floors[0] < np.inf:
+        raise ValueError("the tiers' floors do not descend to 0")
+    if not np.isfinite(leaves.centroids).all() or not np.isfinite(leaves.spreads).all():
+        raise ValueError("a centroid or spread is not a number")

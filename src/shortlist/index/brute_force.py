@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shortlist.index.filters import Exclude, Where, allowed_slots, excluded_slots
 from shortlist.index.inputs import Ids, Vectors, as_queries, normalised
 from shortlist.index.item_index import ItemIndex
-from shortlist.index.results import SearchResults, ids_at
+from shortlist.index.results import SearchResults
 from shortlist.index.snapshot import Snapshot
 from shortlist.index.storage import read_index, write_index
 from shortlist.kernels import check_k, search_segments
@@ -99,7 +99,7 @@ class BruteForce(ItemIndex[Snapshot]):
             where=None if where is None else allowed_slots(state.roster, where),
             threads=self.threads,
         )
-        ids, rounded = ids_at(state.roster.ids, slots), scores.astype(np.float32)
+        ids, rounded = state.roster.ids_at(slots), scores.astype(np.float32)
         return SearchResults(ids[0], rounded[0]) if single else SearchResults(ids, rounded)
 
     def save(self, path: str | Path) -> None:

@@ -83,6 +83,9 @@ class EffortCurve:
         efforts, recalls = np.array(value["efforts"], np.float64), np.array(value["recalls"], np.float64)
         if not depths or recalls.shape != (len(depths), len(efforts)) or len(efforts) == 0:
             raise ValueError("the curve of efforts is damaged")
+        in_range = ((efforts >= 1) & (efforts < np.inf)).all() and ((recalls >= 0) & (recalls <= 1)).all()
+        if not in_range or not (np.diff(depths, prepend=0) > 0).all():
+            raise ValueError("the curve of efforts holds values that nothing could have measured")
         return cls(depths, efforts, recalls)
 
 

@@ -24,15 +24,21 @@ class SlotTable:
 
     def __init__(self, ids: pl.Series) -> None:
         self.holds_integers = ids.dtype == pl.Int64
-        self._ids: pl.Series | None = ids
-        self._slots: dict[Any, int] = {}
+        self._first = ids
+        self._sorted: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+        self._count = len(ids)
+        self._slots: dict[Any, int] | None = None
         self._lock = threading.Lock()
 
     def add(self, ids: pl.Series) -> NDArray[np.int64]:
         """The slots of some ids, those that are new getting the next ones; one writer at a time."""
         self.check_kind(ids)
-        table = self._table()
-        return np.array([table.setdefault(id_, len(table)) for id_ in ids.to_list()], np.int64)
+        slots = self._look_up(ids)
+        later = self._later()
+        for place in np.flatnonzero(slots < 0):
+            slots[place] = later.setdefault(ids[int(place)], self._count)
+            self._count = max(self._count, int(slots[place]) + 1)
+        return slots
 
     def find(self, ids: pl.Series, *, below: int) -> NDArray[np.int64]:
         """The slots of some ids, -1 for those that have none below `below`.
@@ -43,8 +49,7 @@ class SlotTable:
         if len(ids) == 0:
             return np.zeros(0, np.int64)
         self.check_kind(ids)
-        table = self._table()
-        slots = np.fromiter((table.get(id_, -1) for id_ in ids.to_list()), np.int64, len(ids))
+        slots = self._look_up(ids)
         slots[slots >= below] = -1
         return slots
 
@@ -54,12 +59,37 @@ class SlotTable:
             kind = "integers" if self.holds_integers else "strings"
             raise DataError(f"ids are {ids.dtype}, the index holds {kind}", remedy=f"pass {kind}")
 
-    def _table(self) -> dict[Any, int]:
-        # Built when first needed: a search without exclusions never does.
+    def _look_up(self, ids: pl.Series) -> NDArray[np.int64]:
+        if not self.holds_integers:
+            table = self._later()
+            return np.fromiter((table.get(id_, -1) for id_ in ids.to_list()), np.int64, len(ids))
+        wanted = ids.to_numpy()
+        known, slots_of = self._sorted_first()
+        slots = np.full(len(wanted), -1, np.int64)
+        if len(known):
+            places = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+            there = known[places] == wanted
+            slots[there] = slots_of[places[there]]
+        if self._slots:
+            missing = np.flatnonzero(slots < 0)
+            slots[missing] = [self._slots.get(int(wanted[place]), -1) for place in missing]
+        return slots
+
+    def _sorted_first(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The first ids, ascending, and their slots; made when first needed."""
         with self._lock:
-            if self._ids is not None:
-                self._slots = dict(zip(self._ids.to_list(), range(len(self._ids)), strict=True))
-                self._ids = None
+            if self._sorted is None:
+                first = self._first.to_numpy()
+                order = np.argsort(first, kind="stable")
+                self._sorted = first[order], order
+            return self._sorted
+
+    def _later(self) -> dict[Any, int]:
+        """The ids that came later; of strings all, since a search without exclusions never needs them."""
+        with self._lock:
+            if self._slots is None:
+                first = [] if self.holds_integers else self._first.to_list()
+                self._slots = dict(zip(first, range(len(first)), strict=True))
             return self._slots
 
 

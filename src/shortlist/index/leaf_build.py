@@ -45,6 +45,19 @@ def built_state(
     return LeafState(settings, Roster.of(ids, items), kept, curve=curve)
 
 
+def curve_of(settings: Settings, base: Part, known: EffortCurve | None) -> EffortCurve | None:
+    """The recall by effort of a base that vectors were joined to: the one known before, if it has leaves.
+
+    Args:
+        settings: of the index.
+        base: what will be searched.
+        known: the curve of the leaves before; one is measured where there was none.
+    """
+    if base.leaves is None:
+        return None
+    return known or measured_curve(settings, base, base)
+
+
 def measured_curve(
     settings: Settings, base: Part, exact: Part, queries: NDArray[np.float32] | None = None
 ) -> EffortCurve | None:

@@ -149,12 +149,14 @@ class LeafState:
 
     def renumbered(self) -> LeafState:
         """The same items in the base alone, slots numbered anew without gaps."""
-        base = self.base if not self.fresh and self.base.live == self.base.count else self.join()
+        whole = not self.fresh and self.base.live == self.base.count
+        base = self.base if whole else self.join()
         return replace(
             self,
             roster=self.roster.renumbered(),
             base=replace(base, labels=None, native_shared=None),
             fresh=(),
+            since_training=self.since_training if whole or not self.needs_training else 0,
         )
 
     def _flat(self, vectors: NDArray[np.float32], slots: NDArray[np.int64]) -> Part:

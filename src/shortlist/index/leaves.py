@@ -63,7 +63,7 @@ class LeafPlan:
 
     def assign(self, vectors: NDArray[np.float32], *, threads: int | None) -> NDArray[np.uint32]:
         """`[n]` the nearest leaf of each vector in the tier of its length."""
-        leaf_of = np.empty(len(vectors), np.uint32)
+        leaf_of = np.zeros(len(vectors), np.uint32)
         squares = squared_norms(vectors)
         above = np.inf
         for floor in np.unique(self.floors)[::-1]:

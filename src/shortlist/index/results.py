@@ -35,20 +35,24 @@ class SearchResults:
         return len(self.ids)
 
 
-def ids_at(ids: pl.Series, places: NDArray[np.int64]) -> NDArray[Any]:
+def ids_at(ids: pl.Series | NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[Any]:
     """The ids at some places.
 
     Args:
-        ids: `[n]` String or Int64.
+        ids: `[n]` String or Int64, or int64.
         places: any shape, 0..n - 1, or -1 for none.
 
     Returns:
         The same shape: int64 with -1 for none, or objects with None for none.
     """
-    if ids.dtype == pl.Int64:
+    if isinstance(ids, pl.Series) and ids.dtype == pl.Int64:
+        ids = ids.to_numpy()
+    if not isinstance(ids, pl.Series):
         if len(ids) == 0:
             return np.full(places.shape, -1, np.int64)
-        return np.where(places >= 0, ids.to_numpy()[places], -1)
+        found: NDArray[np.int64] = ids[places]  # -1 takes the last, which is as good as any
+        found[places < 0] = -1
+        return found
     flat = pl.Series(places.ravel())
-    found = ids.gather(flat.set(flat < 0, None)).to_numpy()
-    return np.asarray(found, dtype=object).reshape(places.shape)
+    texts = ids.gather(flat.set(flat < 0, None)).to_numpy()
+    return np.asarray(texts, dtype=object).reshape(places.shape)

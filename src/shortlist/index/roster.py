@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from shortlist.index.ids import SlotTable
+from shortlist.index.results import ids_at
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +44,15 @@ class Roster:
     def live_ids(self) -> pl.Series:
         """`[count]` the ids of the items."""
         return self.ids if len(self.live_slots) == len(self.ids) else self.ids.gather(self.live_slots)
+
+    @cached_property
+    def _lookup(self) -> pl.Series | NDArray[np.int64]:
+        # Once for all searches: a Series out of a file may have to be copied to become an array.
+        return self.ids.to_numpy() if self.ids.dtype == pl.Int64 else self.ids
+
+    def ids_at(self, slots: NDArray[np.int64]) -> NDArray[Any]:
+        """The ids of some slots, of any shape; -1, or None for strings, where a slot is -1."""
+        return ids_at(self._lookup, slots)
 
     def find(self, ids: pl.Series) -> NDArray[np.int64]:
         """The slots of ids, living or dead, -1 for those that never were here."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import secrets
 import sys
@@ -26,6 +27,19 @@ from shortlist.kernels import checksum
 MAGIC = b"shortlist-index\n"
 FORMAT = 2
 ALIGNMENT = 4096
+
+# What arrays may hold; anything else that a file says of itself is refused.
+DTYPES = {name: np.dtype(name) for name in ("|u1", "<u2", "<u4", "<i8", "<f4", "<f8")}
+# What reading values and arrays that do not fit together raises.
+MISFITS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    pl.exceptions.PolarsError,
+)
 
 Sections = dict[str, NDArray[Any]]
 
@@ -77,15 +91,20 @@ def read_sections(path: Path, *, threads: int | None) -> tuple[dict[str, Any], S
         file: NDArray[np.uint8] = np.memmap(path, np.uint8, mode="r")
     except (OSError, ValueError) as error:
         raise refused(path, f"cannot be read: {error}") from error
-    header, first = _read_header(path, file)
-    if header["format"] != FORMAT:
-        newer = header["format"] > FORMAT
-        raise BundleError(
-            f"format {header['format']}, this version reads {FORMAT}",
-            where=str(path),
-            remedy="upgrade shortlist" if newer else "save the index again with this version",
-        )
-    return header, _read_arrays(path, file, header["sections"], first, threads)
+    try:
+        header, first = _read_header(path, file)
+        if header["format"] != FORMAT:
+            newer = header["format"] > FORMAT
+            raise BundleError(
+                f"format {header['format']}, this version reads {FORMAT}",
+                where=str(path),
+                remedy="upgrade shortlist" if newer else "save the index again with this version",
+            )
+        return header, _read_arrays(path, file, header["sections"], first, threads)
+    except BundleError:
+        raise
+    except MISFITS as error:
+        raise refused(path, f"the header makes no sense: {error!r}") from error
 
 
 def arrow_bytes(table: pl.DataFrame) -> NDArray[np.uint8]:
@@ -119,9 +138,11 @@ def _read_arrays(
     sections = {}
     end = first
     for entry in entries:
-        name, dtype, shape = entry["name"], np.dtype(entry["dtype"]), tuple(entry["shape"])
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        begin, end = first + entry["start"], first + entry["start"] + _aligned(size)
+        name, dtype, shape = str(entry["name"]), DTYPES[entry["dtype"]], tuple(entry["shape"])
+        size = math.prod(shape) * dtype.itemsize  # in Python's integers: a forged shape may be huge
+        if entry["start"] != end - first or any(length < 0 for length in shape):
+            raise refused(path, f"section {name!r} is out of place")
+        begin, end = end, end + _aligned(size)
         if end > len(file):
             raise refused(path, f"section {name!r} is cut off")
         content = file[begin : begin + size]

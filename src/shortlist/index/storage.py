@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import polars as pl
-
 from shortlist.data.arrow_files import read_arrow
 from shortlist.errors import BundleError
 from shortlist.index.inputs import Metric, as_ids, check_metric
 from shortlist.index.roster import Roster
-from shortlist.index.sections import Sections, arrow_bytes, read_sections, refused, write_sections
+from shortlist.index.sections import (
+    MISFITS,
+    Sections,
+    arrow_bytes,
+    read_sections,
+    refused,
+    write_sections,
+)
 from shortlist.index.snapshot import Snapshot
 from shortlist.kernels import Codes, Segment
 
@@ -51,7 +56,7 @@ def read_index(path: Path, *, threads: int | None) -> tuple[Snapshot, int, Metri
             codes = Codes(sections["codes"], sections["stats"], sections["order"])
             segments = (Segment(vectors, codes),)
         return Snapshot(roster, segments, threads), dim, check_metric(header["metric"])
-    except (KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
+    except MISFITS as error:
         raise unfit(path, error) from error
 
 

@@ -1,0 +1,97 @@
+"""An approximate index over a model's item embeddings, kept in step with the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shortlist.data.dataset import Dataset
+from shortlist.data.ragged import Ragged
+from shortlist.data.requests import Requests
+from shortlist.index import Approximate
+from shortlist.models.recommender import Recommender
+
+# With fewer items the exact search is as quick.
+WORTHWHILE_ITEMS = 50_000
+# Users whose queries the effort is chosen by, and as many others with whom the recall is measured.
+SAMPLED_USERS = 256
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A model that scores an item by the dot product of its embedding with the request's."""
+
+    item_vectors: Tensor
+
+    def embed_queries(self, requests: Requests) -> Tensor:
+        """`[batch, dim]` the requests' embeddings."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ItemSearch:
+    """The index of one state of a model.
+
+    Args:
+        index: over the item indices, 1 to the number of items.
+        vectors: the embeddings that it holds.
+        version: how often these had been changed in place.
+        recall: the share of the exact results that it found for users it was not tuned on.
+    """
+
+    index: Approximate
+    vectors: Tensor
+    version: int
+    recall: float
+
+    @classmethod
+    def build(cls, model: Embedder, data: Dataset, *, k: int, recall: float) -> ItemSearch:
+        """Index the item embeddings of a model.
+
+        Args:
+            model: trained, on the CPU.
+            data: whose users stand for those to come.
+            k: how many candidates will be asked for.
+            recall: to aim at.
+        """
+        people = torch.randperm(len(data.people), generator=torch.Generator().manual_seed(0))
+        tuning, measuring = (
+            model.embed_queries(data.requests_of(some))
+            for some in (people[:SAMPLED_USERS], people[-SAMPLED_USERS:])
+        )
+        vectors = model.item_vectors
+        items = vectors[1:]
+        index = Approximate(items.shape[1], recall=recall)
+        index.fit(np.arange(1, len(vectors)), items, queries=tuning)
+        found = index.search(measuring, k).ids
+        exact = index.search(measuring, k, effort=len(index)).ids
+        hits = np.mean([len(np.intersect1d(some, all_)) for some, all_ in zip(found, exact, strict=True)])
+        return cls(index, vectors, _version(vectors), float(hits) / found.shape[1])
+
+    def stands_for(self, model: Embedder) -> bool:
+        """Whether the model's embeddings are still those that were indexed."""
+        return model.item_vectors is self.vectors and _version(self.vectors) == self.version
+
+    def retrieve(
+        self, model: Embedder, requests: Requests, k: int, *, exclude: Ragged | None, where: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """As `Recommender.retrieve`, from the index."""
+        found = self.index.search(
+            model.embed_queries(requests), k, exclude=exclude, where=None if where is None else where[1:]
+        )
+        return torch.from_numpy(found.ids).clamp(min=0), torch.from_numpy(found.scores)
+
+
+def worth_indexing(model: Recommender) -> bool:
+    """Whether an approximate index answers sooner than the model itself."""
+    if not isinstance(model, Embedder):
+        return False
+    return len(model.item_vectors) > WORTHWHILE_ITEMS and model.item_vectors.device.type == "cpu"
+
+
+def _version(vectors: Tensor) -> int:
+    return 0 if vectors.is_inference() else vectors._version

@@ -1,4 +1,4 @@
-"""Exact nearest items: exclusions, filters, changes, one file, and tables too big for memory."""
+"""Nearest items, exact and approximate: exclusions, filters, changes, one file, tables too big for memory."""
 
 import tempfile
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from shortlist.index import Batch, BruteForce, SearchResults, Streaming
+from shortlist.index import Approximate, Batch, BruteForce, SearchResults, Streaming
 
 rng = np.random.default_rng(0)
 vectors = rng.normal(size=(5000, 32)).astype(np.float32)
@@ -49,3 +49,24 @@ def batches():
 streaming = Streaming(batches, dim=32, metric="cosine")
 ids_found, scores = streaming.search(queries, k=3, where=pl.col("price") < 5)
 print(ids_found.tolist(), scores.round(3).tolist())
+
+# Approximate: most items are never looked at. The index measured what recall which effort gives.
+lengths = np.exp(0.3 * rng.normal(size=(50_000, 1)))
+many = (lengths * rng.normal(size=(50_000, 32))).astype(np.float32)
+prices = pl.DataFrame({"price": rng.uniform(1, 100, 50_000)})
+fast = Approximate(dim=32, recall=0.9).fit(np.arange(50_000), many, items=prices)
+exact = BruteForce(dim=32).fit(np.arange(50_000), many)
+asked = rng.normal(size=(200, 32)).astype(np.float32)
+hits = [
+    np.isin(*pair).mean()
+    for pair in zip(exact.search(asked, 10).ids, fast.search(asked, 10).ids, strict=True)
+]
+print(
+    f"recall@10: {np.mean(hits):.2f}; cheap ones:",
+    fast.search(asked[0], 3, where=pl.col("price") < 2).ids.tolist(),
+)
+print("effort and recall:", fast.curve()[::6], "bytes:", fast.memory()["total"])
+fast.add([50_000], asked[:1] * 100, items=pl.DataFrame({"price": [5.0]}))
+fast.settle()  # new vectors may be joining the leaves in the background
+fast.save(path)
+print("added and saved:", Approximate.load(path).search(asked[0], 1).ids.tolist())

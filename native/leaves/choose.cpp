@@ -30,7 +30,7 @@ const std::vector<std::uint32_t>& Chooser::choose(const Kernels& table, const fl
   const float below = std::max(most_ - mean_of_some(expected, leaves), 1e-6f * std::max(std::abs(most_), 1e-30f));
   // Leaves that reach a guessed threshold; lower guesses until they hold enough.
   for (float depth = depth_;; depth *= 1.5f) {
-    least_ = depth > 64 ? kLowest : most_ - depth * below;
+    least_ = depth <= 64 ? most_ - depth * below : kLowest;
     found_ = table.reaching(expected, leaves, least_, places_.data(), reached_.data());
     for (std::int64_t i = 0; i < found_; ++i) weights_[i] = sizes[places_[i]];
     if (table.sum_reaching(reached_.data(), weights_.data(), found_, least_) >= effort) break;
@@ -40,7 +40,8 @@ const std::vector<std::uint32_t>& Chooser::choose(const Kernels& table, const fl
     }
   }
   cut(table, effort);
-  depth_ += 0.1f * (1.25f * (most_ - least_) / below - depth_);
+  const float went = 1.25f * (most_ - least_) / below;
+  if (went <= 64) depth_ += 0.1f * (went - depth_);  // not where scores overflowed
   return chosen_;
 }
 

@@ -53,7 +53,9 @@ void pack(const float* rows, std::int64_t dim, const std::uint32_t* order, std::
 }
 
 float code_query(const float* query, std::int64_t dim, int range, std::int8_t* codes, Query* coded) {
-  const float scale = std::max(largest_magnitude(query, dim) / static_cast<float>(range), kLeastScale);
+  const float largest = largest_magnitude(query, dim);
+  // Zeros are zeros in any unit; in 1 their squared distances stay within floats.
+  const float scale = largest == 0 ? 1.0f : std::max(largest / static_cast<float>(range), kLeastScale);
   const float inverse = 1.0f / scale;
   std::int32_t sum = 0;
   for (std::int64_t j = 0; j < dim; ++j) {

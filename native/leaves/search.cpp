@@ -73,6 +73,7 @@ class Walk {
     queries_.resize(static_cast<std::size_t>(count));
     centroid_queries_.resize(static_cast<std::size_t>(count));
     units_.resize(static_cast<std::size_t>(count));
+    lengths_.resize(static_cast<std::size_t>(count));
     if (candidates_.size() < static_cast<std::size_t>(count)) candidates_.resize(static_cast<std::size_t>(count));
     if (job_.excluded_offsets != nullptr) excluded_.resize(static_cast<std::size_t>(count));
     for (std::int64_t q = 0; q < count; ++q) {
@@ -82,7 +83,8 @@ class Walk {
       // A distance is |q|^2 - 2 q.v + |v|^2: the rows' bias is -|v|^2 / 2, and |q|^2 changes no order.
       queries_[i].weight = 1.0f / unit;
       centroid_queries_[i] = queries_[i];
-      if (job_.metric == Metric::kDot) centroid_queries_[i].weight = job_.reach * norm(query, dim) / unit;
+      lengths_[i] = length_of(query, dim, unit);
+      if (job_.metric == Metric::kDot) centroid_queries_[i].weight = job_.reach * lengths_[i];
       units_[i] = unit;
       candidates_[i].reset(job_.keep);
       if (job_.excluded_offsets != nullptr) {
@@ -93,9 +95,11 @@ class Walk {
     }
   }
 
-  static float norm(const float* query, std::int64_t dim) {
+  // A query's length in the unit of its codes, whose squares no query can make overflow.
+  static float length_of(const float* query, std::int64_t dim, float unit) {
+    const float inverse = 1.0f / unit;
     float sum = 0;
-    for (std::int64_t j = 0; j < dim; ++j) sum += query[j] * query[j];
+    for (std::int64_t j = 0; j < dim; ++j) sum += (query[j] * inverse) * (query[j] * inverse);
     return std::sqrt(sum);
   }
 
@@ -116,20 +120,24 @@ class Walk {
     }
   }
 
-  // From half of minus the squared distance to each centroid, less |q|^2 / 2, to that of the leaf's nearest row.
+  // From half of minus the squared distance to each centroid, less |q|^2 / 2, to that of the leaf's nearest row:
+  // rows are farther than their centroid by their variance, the nearest of them by as much less as they spread.
   void expect_near(const Part& part, std::size_t q, float* expected) const {
-    const float* query = job_.queries + (first_ + static_cast<std::int64_t>(q)) * part.dim;
-    const float length = norm(query, part.dim), square = length * length / units_[q], two = 2.0f / units_[q];
+    const float unit = units_[q], inverse = 1.0f / unit, dim = static_cast<float>(part.dim);
+    const float square = lengths_[q] * lengths_[q] * unit;
     for (std::int64_t leaf = 0; leaf < part.leaves; ++leaf) {
       const float squared = std::max(square - 2.0f * expected[leaf], 0.0f);  // distance^2 / unit
-      expected[leaf] = -squared + two * job_.reach * part.spreads[leaf] * std::sqrt(squared * units_[q]);
+      const float spread = part.spreads[leaf];
+      const float nearer = 2.0f * job_.reach * spread * std::sqrt(squared * inverse);
+      // Where floats do not reach it is NaN, which this order of arguments makes the lowest: still a leaf.
+      expected[leaf] = std::max(kLowest, nearer - dim * spread * (spread * inverse) - squared);
     }
   }
 
   // What is excluded is mostly what would have been found, so the search goes as deep as for that many more.
   float effort_with_exclusions(float effort, std::int64_t excluded) const {
     const auto k = static_cast<float>(job_.k), more = static_cast<float>(excluded);
-    return effort * std::pow((k + more) / k, 0.6f) + more;
+    return effort * std::pow((k + more) / k, 0.7f) + more;
   }
 
   std::int64_t excluded_count(std::int64_t q) const {
@@ -244,14 +252,15 @@ class Walk {
       if (rows_[at] != nullptr)
         for (std::int64_t j = 0; j < dim; j += 16) __builtin_prefetch(rows_[at] + j);
     }
-    const float square = job_.metric == Metric::kL2 ? norm(query, dim) * norm(query, dim) : 0.0f;
+    // In double: both terms of a distance may be beyond floats.
+    const double unit = units_[i], length = lengths_[i] * unit;
     for (std::int32_t h = 0; h < hits.count; ++h) {
       const auto at = static_cast<std::size_t>(h);
       if (rows_[at] != nullptr)
         found_[at].score = static_cast<float>(exact_score(exact_, job_.metric, query, rows_[at], dim));
       else
-        found_[at].score = job_.metric == Metric::kDot ? hits.scores[h] * units_[i]
-                                                       : 2.0f * hits.scores[h] * units_[i] - square;
+        found_[at].score = static_cast<float>(job_.metric == Metric::kDot ? hits.scores[h] * unit
+                                                                         : 2 * hits.scores[h] * unit - length * length);
     }
     const auto better = [](const Found& a, const Found& b) {
       return a.score != b.score ? a.score > b.score : a.label < b.label;
@@ -274,7 +283,8 @@ class Walk {
   std::int64_t first_ = 0, count_ = 0;
   std::vector<std::int8_t> codes_;
   std::vector<Query> queries_, centroid_queries_;
-  std::vector<float> units_;  // what a score of the codes is worth
+  std::vector<float> units_;    // what a score of the codes is worth
+  std::vector<float> lengths_;  // of the queries, in these units
   std::vector<Candidates> candidates_;
   std::vector<std::vector<std::int64_t>> excluded_;
   Chooser chooser_;
@@ -290,7 +300,10 @@ class Walk {
 
 void search(const Search& job, std::int64_t* labels, float* scores) {
   const std::int64_t group = std::clamp<std::int64_t>(kGroupRows / job.keep, 64, kGroup);
-  const std::int64_t per_query = static_cast<std::int64_t>(job.effort) + 4096;
+  std::int64_t rows = 0;
+  for (const Part& part : job.parts) rows += part.run.blocks * kBlock;
+  // The effort may be infinite: to look at every row.
+  const std::int64_t per_query = static_cast<std::int64_t>(std::min(static_cast<float>(rows), job.effort)) + 4096;
   const int threads = static_cast<int>(std::min<std::int64_t>(
       useful_threads(job.threads, job.batch * per_query * job.parts.front().dim), job.batch));
   const std::int64_t size = std::min(group, (job.batch + threads - 1) / threads);

@@ -23,8 +23,8 @@ from shortlist.index.leaf_filter import FilterCache, filtered, scaled_effort
 from shortlist.index.leaf_state import LeafState, Settings
 from shortlist.index.leaves import Progress
 from shortlist.index.results import SearchResults
-from shortlist.kernels import Part, check_finite, check_k, search_parts
-from shortlist.kernels.leaves import MAX_DIM
+from shortlist.kernels import check_finite, check_k
+from shortlist.kernels.leaves import MAX_DIM, Part, search_parts
 
 # Squares of longer vectors could overflow in float32.
 LONGEST = 1e18
@@ -194,12 +194,7 @@ class Approximate(ItemIndex[LeafState]):
         Raises:
             NotFittedError: the index was never filled.
         """
-        parts = [self._fitted().base, *self._fitted().fresh]
-        used = {
-            "codes": sum(part.rows.nbytes + part.allowed.nbytes for part in parts),
-            "leaves": sum(0 if part.leaves is None else part.leaves.nbytes for part in parts),
-            "vectors": sum(0 if part.vectors is None else part.vectors.nbytes for part in parts),
-        }
+        used = self._fitted().memory
         return used | {"total": sum(used.values())}
 
     def settle(self) -> None:
@@ -213,8 +208,10 @@ class Approximate(ItemIndex[LeafState]):
         Raises:
             NotFittedError: the index was never filled.
         """
-        state = self._fitted().renumbered()
-        state = replace(state, curve=curve_of(self._settings, state.base, state.curve))
+        held = self._fitted()
+        state = held.renumbered()
+        known = held.curve if state.since_training == held.since_training else None
+        state = replace(state, curve=curve_of(self._settings, state.base, known, state.queries))
         write_approximate(Path(path), state, dim=self.dim, metric=self.metric, recall=self.recall)
 
     @classmethod
@@ -285,7 +282,8 @@ class Approximate(ItemIndex[LeafState]):
     def _join(self, taken: LeafState) -> None:
         try:
             base = taken.join()
-            curve = curve_of(self._settings, base, taken.curve)
+            known = None if taken.needs_training else taken.curve
+            curve = curve_of(self._settings, base, known, taken.queries)
         except Exception as error:  # the index still answers, only slower
             warnings.warn(
                 f"could not join new vectors to the leaves: {error!r}", RuntimeWarning, stacklevel=1

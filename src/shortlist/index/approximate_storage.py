@@ -12,8 +12,7 @@ from shortlist.index.inputs import Metric, check_metric
 from shortlist.index.leaf_state import LeafState, Settings
 from shortlist.index.sections import MISFITS, Sections, read_sections, write_sections
 from shortlist.index.storage import check_kind, read_roster, roster_sections, unfit
-from shortlist.kernels import Leaves, Part, RowCodes, all_places
-from shortlist.kernels.leaves import MAX_DIM, NO_ROW
+from shortlist.kernels.leaves import MAX_DIM, NO_ROW, Leaves, Part, RowCodes, all_places
 
 KIND = "leaves"
 
@@ -113,15 +112,14 @@ def _check_header(header: dict[str, Any]) -> None:
 def _check_rows(rows: RowCodes, count: int) -> None:
     """Refuse codes that a search could trip over; the rows' own values may be anything."""
     there = rows.order != NO_ROW
-    named = rows.order[there]
-    if len(named) != count:
+    if np.count_nonzero(there) != count:
         raise ValueError("the codes have another number of vectors than the header")
-    seen = np.zeros(count, np.bool_)
-    seen[named] = True
-    if not seen.all():
+    seen = np.zeros(count + 1, np.bool_)
+    seen[np.minimum(rows.order, np.uint32(count))] = True  # the last stands for nobody
+    if not seen[:-1].all():
         raise ValueError("some vector has no place, another has two")
-    scale = rows.scale[there]
-    if not ((scale > 0) & (scale < np.inf)).all() or not np.isnan(rows.scale[~there]).all():
+    positive = (rows.scale > 0) & (rows.scale < np.inf)
+    if not (positive == there).all() or not (np.isnan(rows.scale) != there).all():
         raise ValueError("a scale is not a positive number, or one is where no vector lies")
     if rows.bias is not None and not np.isfinite(rows.bias).all():
         raise ValueError("a bias is not a number")

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.kernels import Metric, Part, search_parts
+from shortlist.kernels.leaves import Part, search_parts
+from shortlist.kernels.segments import Metric
 
 QUERIES = 256
 DEPTHS = (10, 100, 1000)  # the k at which the curve is measured

@@ -10,7 +10,7 @@ from shortlist.index.effort import EffortCurve, likely_queries, measure_efforts
 from shortlist.index.leaf_state import LeafState, Settings
 from shortlist.index.leaves import Progress, build_part, decoded, without_vectors
 from shortlist.index.roster import Roster
-from shortlist.kernels import Part
+from shortlist.kernels.leaves import Part
 
 
 def built_state(
@@ -42,20 +42,23 @@ def built_state(
     )
     kept = without_vectors(base) if settings.compact else base
     curve = measured_curve(settings, kept, base, queries)
-    return LeafState(settings, Roster.of(ids, items), kept, curve=curve)
+    return LeafState(settings, Roster.of(ids, items), kept, curve=curve, queries=queries)
 
 
-def curve_of(settings: Settings, base: Part, known: EffortCurve | None) -> EffortCurve | None:
-    """The recall by effort of a base that vectors were joined to: the one known before, if it has leaves.
+def curve_of(
+    settings: Settings, base: Part, known: EffortCurve | None, queries: NDArray[np.float32] | None
+) -> EffortCurve | None:
+    """The recall by effort of a base that vectors were joined to; None where it has no leaves.
 
     Args:
         settings: of the index.
         base: what will be searched.
-        known: the curve of the leaves before; one is measured where there was none.
+        known: the curve of the same leaves before the vectors came; one is measured where there was none.
+        queries: `[m, dim]` to measure with; likely ones by default.
     """
     if base.leaves is None:
         return None
-    return known or measured_curve(settings, base, base)
+    return known or measured_curve(settings, base, base, queries)
 
 
 def measured_curve(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shortlist.index.filters import evaluate_where
 from shortlist.index.leaf_state import LeafState
-from shortlist.kernels import Part
+from shortlist.kernels.leaves import Part
 
 # Copying the allowed vectors' codes pays when a search would otherwise read mostly what is not allowed.
 CONDENSE_BELOW = 0.5

@@ -20,7 +20,8 @@ from shortlist.index.leaves import (
 )
 from shortlist.index.roster import Roster
 from shortlist.index.snapshot import rows_of
-from shortlist.kernels import Metric, Part
+from shortlist.kernels.leaves import Part
+from shortlist.kernels.segments import Metric
 
 # Leaves are trained anew once this fraction (1 / 2) of the vectors came since.
 RETRAIN_SHARE = 2
@@ -60,6 +61,7 @@ class LeafState:
         joining: how many of the fresh parts, from the first, are being joined to the base just now.
         since_training: how many vectors came since the leaves were trained.
         curve: recall by effort, or None where every search looks at everything.
+        queries: `[m, dim]` that the curve is measured with; None takes likely ones.
     """
 
     settings: Settings
@@ -69,6 +71,7 @@ class LeafState:
     joining: int = 0
     since_training: int = 0
     curve: EffortCurve | None = None
+    queries: NDArray[np.float32] | None = None
 
     @property
     def parts(self) -> list[Part]:
@@ -79,6 +82,16 @@ class LeafState:
     def fresh_rows(self) -> int:
         """How many vectors lie outside the base."""
         return sum(part.live for part in self.fresh)
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes by purpose: `codes`, `leaves` and `vectors`."""
+        parts = [self.base, *self.fresh]
+        return {
+            "codes": sum(part.rows.nbytes + part.allowed.nbytes for part in parts),
+            "leaves": sum(0 if part.leaves is None else part.leaves.nbytes for part in parts),
+            "vectors": sum(0 if part.vectors is None else part.vectors.nbytes for part in parts),
+        }
 
     def put(self, ids: pl.Series, vectors: NDArray[np.float32], items: pl.DataFrame | None) -> LeafState:
         """The same items and some more, or some with other vectors."""
@@ -131,7 +144,7 @@ class LeafState:
     @property
     def needs_training(self) -> bool:
         """Whether so many vectors are new that the leaves should be trained anew."""
-        return RETRAIN_SHARE * self.since_training > self.base.count
+        return RETRAIN_SHARE * self.since_training >= self.base.count
 
     def adopting(self, base: Part, taken: LeafState) -> LeafState:
         """This state with the base that `taken`, an earlier state, was joined into."""

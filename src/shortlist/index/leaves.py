@@ -9,8 +9,18 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from shortlist.kernels import Leaves, Metric, Part, all_places, assign_leaves, pack_rows, train_leaves
-from shortlist.kernels.leaves import BLOCK, NO_ROW, squared_norms
+from shortlist.kernels.leaves import (
+    BLOCK,
+    NO_ROW,
+    Leaves,
+    Part,
+    all_places,
+    assign_leaves,
+    pack_rows,
+    squared_norms,
+    train_leaves,
+)
+from shortlist.kernels.segments import Metric
 
 Progress = Callable[[str, float], None]
 
@@ -21,7 +31,7 @@ ITERATIONS = 8
 # Shares of the vectors, from the longest down, and how many share a leaf when there are a million. Inner
 # products favour long vectors, so the few that answer most queries lie in small leaves of their own.
 TIERS = ((0.02, 100), (0.05, 150), (0.13, 250), (0.30, 400), (0.50, 600))
-ONE_TIER = ((1.0, 250),)
+ONE_TIER = ((1.0, 200),)
 SMALLEST_LEAF = 32
 # Lengths that differ less, from the median to the longest two in a hundred, are not worth tiers.
 WORTHWHILE_RATIO = 1.1
@@ -125,7 +135,9 @@ def build_part(
     tell = progress or (lambda what, share: None)
     count = len(vectors)
     if count <= FLAT_ROWS:
-        return flat_part(vectors, metric=metric, labels=labels, threads=threads)
+        flat = flat_part(vectors, metric=metric, labels=labels, threads=threads)
+        tell("coding", 1.0)
+        return flat
     leaf_of = np.empty(count, np.uint32)
     centroids: list[NDArray[np.float32]] = []
     floors: list[NDArray[np.float32]] = []

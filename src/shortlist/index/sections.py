@@ -22,7 +22,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from shortlist.errors import BundleError
-from shortlist.kernels import checksum
+from shortlist.kernels.checksums import checksum
 
 MAGIC = b"shortlist-index\n"
 FORMAT = 2

@@ -120,17 +120,19 @@ class Walk {
     }
   }
 
-  // From half of minus the squared distance to each centroid, less |q|^2 / 2, to that of the leaf's nearest row:
-  // rows are farther than their centroid by their variance, the nearest of them by as much less as they spread.
+  // From half of minus the squared distance to each centroid, less |q|^2 / 2, to minus that of the leaf's nearest
+  // row: rows are farther than their centroid by their variance, the nearest of them by as much less as they
+  // spread. A query closer than that lies among the rows, and the closer the better.
   void expect_near(const Part& part, std::size_t q, float* expected) const {
-    const float unit = units_[q], inverse = 1.0f / unit, dim = static_cast<float>(part.dim);
+    const float unit = units_[q], inverse = 1.0f / unit;
     const float square = lengths_[q] * lengths_[q] * unit;
+    const float variance = std::max(static_cast<float>(part.dim) - job_.reach * job_.reach, 0.0f);
     for (std::int64_t leaf = 0; leaf < part.leaves; ++leaf) {
       const float squared = std::max(square - 2.0f * expected[leaf], 0.0f);  // distance^2 / unit
       const float spread = part.spreads[leaf];
-      const float nearer = 2.0f * job_.reach * spread * std::sqrt(squared * inverse);
+      const float beyond = std::sqrt(squared * unit) - job_.reach * spread;
       // Where floats do not reach it is NaN, which this order of arguments makes the lowest: still a leaf.
-      expected[leaf] = std::max(kLowest, nearer - dim * spread * (spread * inverse) - squared);
+      expected[leaf] = std::max(kLowest, -(beyond * std::abs(beyond) + variance * spread * spread) * inverse);
     }
   }
 

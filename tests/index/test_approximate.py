@@ -266,3 +266,12 @@ def test_a_compact_index_keeps_the_codes_alone_and_still_gives_the_recall(
     loaded = Approximate.load(tmp_path / "compact")
     np.testing.assert_array_equal(loaded.search(queries, 10).ids, found.ids)
     assert loaded.memory() == index.memory()
+
+
+def test_a_query_in_the_midst_of_the_items_finds_those_around_it() -> None:
+    vectors = np.random.default_rng(4).standard_normal((20_000, 8)).astype(np.float32)
+    queries = 0.1 * np.random.default_rng(6).standard_normal((50, 8)).astype(np.float32)
+    approximate = Approximate(8, metric="l2").fit(np.arange(20_000), vectors)
+    exact = BruteForce(8, metric="l2").fit(np.arange(20_000), vectors)
+    found = approximate.search(queries, 10, effort=1200)
+    assert share_found(found.ids, exact.search(queries, 10).ids) > 0.9

@@ -119,6 +119,8 @@ def index() -> Approximate:
         (lambda i: Approximate(8, recall=1.01), ConfigError, r"recall is 1\.01"),
         (lambda i: Approximate(8, recall=95), ConfigError, "recall is 95"),
         (lambda i: Approximate(8, recall=float("nan")), ConfigError, "recall is nan"),
+        (lambda i: Approximate(8, seed=-1), ConfigError, "seed is -1"),
+        (lambda i: Approximate(8, seed=2**64), ConfigError, "seed is 18446744073709551616"),
         (lambda i: Approximate(8).search(vectors_of(1), 1), NotFittedError, "fit"),
         (lambda i: Approximate(8).memory(), NotFittedError, "fit"),
         (lambda i: Approximate(8).remove([1]), NotFittedError, "fit"),

@@ -54,7 +54,7 @@ class Approximate(ItemIndex[LeafState]):
         threads: of one search; PyTorch's number by default.
 
     Raises:
-        ConfigError: an unknown metric, or a dim or recall out of range.
+        ConfigError: an unknown metric, or a dim, recall or seed out of range.
 
     Source: inverted lists (Jégou et al., PAMI 2011) in tiers of norm (Yan et al., NeurIPS 2018).
     """
@@ -74,6 +74,8 @@ class Approximate(ItemIndex[LeafState]):
         super().__init__(dim, metric=metric, threads=threads)
         if not 0 < recall <= 1:
             raise ConfigError(f"recall is {recall!r}", remedy="ask for a share above 0 and up to 1")
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
+            raise ConfigError(f"seed is {seed!r}", remedy="use a whole number from 0, below 2**63")
         self.recall = recall
         self._settings = Settings(
             "l2" if metric == "l2" else "dot", metric == "dot", compact, seed, self.threads

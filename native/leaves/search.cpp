@@ -308,7 +308,9 @@ void search(const Search& job, std::int64_t* labels, float* scores) {
   const std::int64_t per_query = static_cast<std::int64_t>(std::min(static_cast<float>(rows), job.effort)) + 4096;
   const int threads = static_cast<int>(std::min<std::int64_t>(
       useful_threads(job.threads, job.batch * per_query * job.parts.front().dim), job.batch));
-  const std::int64_t size = std::min(group, (job.batch + threads - 1) / threads);
+  // As many groups for each thread, so that none waits for another's last.
+  const std::int64_t rounds = (job.batch + group * threads - 1) / (group * threads);
+  const std::int64_t size = (job.batch + rounds * threads - 1) / (rounds * threads);
   std::atomic<std::int64_t> next{0};
   run_threads(threads, [&](int) {
     Walk walk(job);

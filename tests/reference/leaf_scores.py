@@ -75,6 +75,6 @@ def leaves_in_order(
     if metric == "dot":
         expected += reach * wide * np.linalg.norm(query.astype(np.float64))
     else:
-        distances = np.sqrt(np.maximum(-expected, 0))
-        expected += 2 * reach * wide * distances - centroids.shape[1] * wide**2
+        beyond = np.sqrt(np.maximum(-expected, 0)) - reach * wide
+        expected = -beyond * np.abs(beyond) - max(centroids.shape[1] - reach**2, 0) * wide**2
     return np.argsort(-expected, kind="stable")

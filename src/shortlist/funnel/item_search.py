@@ -40,7 +40,8 @@ class ItemSearch:
         index: over the item indices, 1 to the number of items.
         vectors: the embeddings that it holds.
         version: how often these had been changed in place.
-        recall: the share of the exact results that it found for users it was not tuned on.
+        recall: the share of the exact results that it found, for other users than it was tuned on where there
+            are enough of them.
     """
 
     index: Approximate

@@ -1,40 +1,19 @@
 #include "bindings.hpp"
 
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
-#include <stdexcept>
 #include <utility>
 
 #include "codes.hpp"
 #include "filter.hpp"
 #include "search.hpp"
-#include "train.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace shortlist::leaves {
 namespace {
-
-template <class T, int kAxes>
-using Array = nb::ndarray<T, nb::ndim<kAxes>, nb::c_contig, nb::device::cpu>;
-
-template <class AnyArray>
-auto data_or_null(const AnyArray& array) {
-  return array.is_valid() ? array.data() : nullptr;
-}
-
-void require(bool holds, const char* what) {
-  if (!holds) throw std::invalid_argument(what);
-}
-
-template <class AnyArray>
-void require_below(const AnyArray& array, std::int64_t limit, const char* what) {
-  for (std::size_t i = 0; i < array.shape(0); ++i)
-    require(array.data()[i] >= 0 && static_cast<std::int64_t>(array.data()[i]) < limit, what);
-}
 
 void require_begins(const Array<const std::int64_t, 1>& begins, std::size_t leaves, std::size_t blocks) {
   require(begins.shape(0) == leaves + 1 && begins.data()[0] == 0 &&
@@ -48,18 +27,20 @@ void require_begins(const Array<const std::int64_t, 1>& begins, std::size_t leav
 class OwnedPart {
  public:
   OwnedPart(std::int64_t dim, std::int64_t count, Array<const float, 2> rows, Array<const std::int64_t, 1> labels,
-            Array<const std::uint32_t, 1> order, Array<const std::uint8_t, 3> codes, Array<const float, 1> scale,
-            Array<const float, 1> bias)
+            Array<const float, 1> origin, Array<const std::uint32_t, 1> order, Array<const std::uint8_t, 3> codes,
+            Array<const float, 1> scale, Array<const float, 1> bias)
       : dim_(dim),
         count_(count),
         rows_(std::move(rows)),
         labels_(std::move(labels)),
+        origin_(std::move(origin)),
         order_(std::move(order)),
         codes_(std::move(codes)),
         scale_(std::move(scale)),
         bias_(std::move(bias)) {
     const std::size_t places = order_.shape(0), rows_there = static_cast<std::size_t>(count);
     require(dim >= 1 && dim <= kMaxDim, "a row has 1 to 16384 values");
+    require(static_cast<std::int64_t>(origin_.shape(0)) == dim, "origin must be [dim]");
     require(places % kBlock == 0 && codes_.shape(0) * kBlock == places && codes_.shape(2) == kBlock * 4 &&
                 static_cast<std::int64_t>(codes_.shape(1)) * 4 == code_stride(dim),
             "codes must be [blocks, stride / 4, 64]");
@@ -86,6 +67,7 @@ class OwnedPart {
   Part view() const {
     Part part{};
     part.dim = dim_;
+    part.origin = origin_.data();
     part.rows = data_or_null(rows_);
     part.labels = data_or_null(labels_);
     part.order = order_.data();
@@ -98,6 +80,7 @@ class OwnedPart {
   std::int64_t dim_, count_;
   Array<const float, 2> rows_;
   Array<const std::int64_t, 1> labels_;
+  Array<const float, 1> origin_;
   Array<const std::uint32_t, 1> order_;
   Array<const std::uint8_t, 3> codes_;
   Array<const float, 1> scale_, bias_;
@@ -107,12 +90,13 @@ class OwnedPart {
 class OwnedLeaves {
  public:
   OwnedLeaves(Array<const std::int64_t, 1> begins, Array<const std::uint8_t, 3> codes, Array<const float, 1> scale,
-              Array<const float, 1> bias, Array<const float, 1> spreads)
+              Array<const float, 1> bias, Array<const float, 1> spreads, float reach)
       : begins_(std::move(begins)),
         codes_(std::move(codes)),
         scale_(std::move(scale)),
         bias_(std::move(bias)),
-        spreads_(std::move(spreads)) {
+        spreads_(std::move(spreads)),
+        reach_(reach) {
     const std::size_t leaves = spreads_.shape(0), places = codes_.shape(0) * kBlock;
     require(begins_.shape(0) == leaves + 1 && leaves >= 1 && places >= leaves && scale_.shape(0) == places &&
                 bias_.shape(0) == places && codes_.shape(2) == kBlock * 4,
@@ -129,6 +113,7 @@ class OwnedLeaves {
     part.begins = begins_.data();
     part.sizes = sizes;
     part.spreads = spreads_.data();
+    part.reach = reach_;
     part.centroids = {codes_.data(), scale_.data(), bias_.data(), nullptr,
                       static_cast<std::int64_t>(codes_.shape(0)), part.run.stride};
   }
@@ -137,6 +122,7 @@ class OwnedLeaves {
   Array<const std::int64_t, 1> begins_;
   Array<const std::uint8_t, 3> codes_;
   Array<const float, 1> scale_, bias_, spreads_;
+  float reach_;
 };
 
 // A part as one state of an index sees it: with or without leaves, some rows dead or filtered out.
@@ -164,7 +150,7 @@ struct View {
 };
 
 void search_views(const std::vector<const View*>& views, Array<const float, 2> queries, bool squared_distance,
-                  std::int64_t keep, float effort, float reach, Array<const std::int64_t, 1> excluded,
+                  std::int64_t keep, float effort, Array<const std::int64_t, 1> excluded,
                   Array<const std::int64_t, 1> excluded_offsets, int threads, Array<std::int64_t, 2> labels,
                   Array<float, 2> scores) {
   Search job{};
@@ -173,6 +159,7 @@ void search_views(const std::vector<const View*>& views, Array<const float, 2> q
   for (const View* view : views) {
     job.parts.push_back(view->view());
     require(job.parts.back().dim == static_cast<std::int64_t>(queries.shape(1)), "queries are as wide as the rows");
+    require(job.parts.back().origin == job.parts.front().origin, "all parts are coded from one origin");
     require(!squared_distance || job.parts.back().run.bias != nullptr, "distances need a bias");
     places += view->part->blocks() * kBlock;
   }
@@ -183,7 +170,6 @@ void search_views(const std::vector<const View*>& views, Array<const float, 2> q
   job.k = static_cast<std::int64_t>(labels.shape(1));
   job.keep = std::max(keep, job.k);
   job.effort = effort;
-  job.reach = reach;
   job.excluded = data_or_null(excluded);
   job.excluded_offsets = data_or_null(excluded_offsets);
   job.threads = threads;
@@ -206,22 +192,22 @@ void bind(nb::module_& m) {
   // noconvert: an array of another type or layout is refused, never copied behind the caller's back.
   nb::class_<OwnedPart>(m, "LeafPart")
       .def(nb::init<std::int64_t, std::int64_t, Array<const float, 2>, Array<const std::int64_t, 1>,
-                    Array<const std::uint32_t, 1>, Array<const std::uint8_t, 3>, Array<const float, 1>,
-                    Array<const float, 1>>(),
-           "dim"_a, "count"_a, "rows"_a.noconvert().none(), "labels"_a.noconvert().none(), "order"_a.noconvert(),
-           "codes"_a.noconvert(), "scale"_a.noconvert(), "bias"_a.noconvert().none());
+                    Array<const float, 1>, Array<const std::uint32_t, 1>, Array<const std::uint8_t, 3>,
+                    Array<const float, 1>, Array<const float, 1>>(),
+           "dim"_a, "count"_a, "rows"_a.noconvert().none(), "labels"_a.noconvert().none(), "origin"_a.noconvert(),
+           "order"_a.noconvert(), "codes"_a.noconvert(), "scale"_a.noconvert(), "bias"_a.noconvert().none());
   nb::class_<OwnedLeaves>(m, "LeafTable")
       .def(nb::init<Array<const std::int64_t, 1>, Array<const std::uint8_t, 3>, Array<const float, 1>,
-                    Array<const float, 1>, Array<const float, 1>>(),
+                    Array<const float, 1>, Array<const float, 1>, float>(),
            "begins"_a.noconvert(), "codes"_a.noconvert(), "scale"_a.noconvert(), "bias"_a.noconvert(),
-           "spreads"_a.noconvert());
+           "spreads"_a.noconvert(), "reach"_a);
   nb::class_<View>(m, "LeafView")
       .def(nb::init<const OwnedPart*, const OwnedLeaves*, Array<const float, 1>, Array<const std::uint16_t, 1>>(),
            "part"_a, "leaves"_a.none(), "sizes"_a.noconvert().none(), "allowed"_a.noconvert().none(),
            nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>());
 
   m.def("leaf_search", &search_views, "views"_a, "queries"_a.noconvert(), "squared_distance"_a, "keep"_a, "effort"_a,
-        "reach"_a, "excluded"_a.noconvert().none(), "excluded_offsets"_a.noconvert().none(), "threads"_a,
+        "excluded"_a.noconvert().none(), "excluded_offsets"_a.noconvert().none(), "threads"_a,
         "labels"_a.noconvert(), "scores"_a.noconvert());
 
   m.def(
@@ -265,58 +251,13 @@ void bind(nb::module_& m) {
           require(sizes[i] <= static_cast<float>((begins.data()[i + 1] - begins.data()[i]) * kBlock),
                   "begins leaves too little room");
         nb::gil_scoped_release unlocked;
-        copy_allowed(part, allowed.data(), {begins.data(), codes.data(), scale.data(), data_or_null(bias), order.data()});
+        copy_allowed(part, allowed.data(),
+                     {begins.data(), codes.data(), scale.data(), data_or_null(bias), order.data()});
       },
       "view"_a, "allowed"_a.noconvert(), "begins"_a.noconvert(), "codes"_a.noconvert(), "scale"_a.noconvert(),
       "bias"_a.noconvert().none(), "order"_a.noconvert());
 
-  m.def(
-      "leaf_pack",
-      [](Array<const float, 2> rows, Array<const std::uint32_t, 1> order, int threads, Array<std::uint8_t, 3> codes,
-         Array<float, 1> scale) {
-        const auto dim = static_cast<std::int64_t>(rows.shape(1)), places = static_cast<std::int64_t>(order.shape(0));
-        require(dim >= 1 && dim <= kMaxDim && places % kBlock == 0, "order must be [blocks * 16]");
-        require(codes.shape(0) * kBlock == order.shape(0) && codes.shape(2) == kBlock * 4 &&
-                    static_cast<std::int64_t>(codes.shape(1)) * 4 == code_stride(dim) &&
-                    scale.shape(0) == order.shape(0),
-                "codes must be [blocks, stride / 4, 64] and scale [blocks * 16]");
-        for (std::size_t i = 0; i < order.shape(0); ++i)
-          require(order.data()[i] == kNoRow || order.data()[i] < rows.shape(0), "order names a row that is not there");
-        nb::gil_scoped_release unlocked;
-        pack(rows.data(), dim, order.data(), places, threads, codes.data(), scale.data());
-      },
-      "rows"_a.noconvert(), "order"_a.noconvert(), "threads"_a, "codes"_a.noconvert(), "scale"_a.noconvert());
-
-  m.def(
-      "leaf_train",
-      [](Array<const float, 2> rows, Array<const std::uint32_t, 1> members, int iterations, std::uint64_t seed,
-         int threads, Array<float, 2> centroids, Array<std::uint32_t, 1> leaf_of) {
-        const auto dim = static_cast<std::int64_t>(rows.shape(1)), leaves = static_cast<std::int64_t>(centroids.shape(0));
-        require(dim >= 1 && dim <= kMaxDim && centroids.shape(1) == rows.shape(1), "centroids are as wide as the rows");
-        require(leaves >= 1 && centroids.shape(0) <= members.shape(0), "1 to as many leaves as members");
-        require(leaf_of.shape(0) == members.shape(0), "leaf_of must be [members]");
-        require_below(members, static_cast<std::int64_t>(rows.shape(0)), "members name a row that is not there");
-        nb::gil_scoped_release unlocked;
-        train(rows.data(), dim,
-              {members.data(), static_cast<std::int64_t>(members.shape(0)), leaves, centroids.data(), leaf_of.data()},
-              iterations, seed, threads);
-      },
-      "rows"_a.noconvert(), "members"_a.noconvert(), "iterations"_a, "seed"_a, "threads"_a, "centroids"_a.noconvert(),
-      "leaf_of"_a.noconvert());
-
-  m.def(
-      "leaf_assign",
-      [](Array<const float, 2> rows, Array<const std::uint32_t, 1> members, Array<const float, 2> centroids,
-         int threads, Array<std::uint32_t, 1> leaf_of) {
-        const auto dim = static_cast<std::int64_t>(rows.shape(1)), leaves = static_cast<std::int64_t>(centroids.shape(0));
-        require(dim >= 1 && dim <= kMaxDim && centroids.shape(1) == rows.shape(1), "centroids are as wide as the rows");
-        require(leaves >= 1 && leaf_of.shape(0) == members.shape(0), "leaf_of must be [members]");
-        require_below(members, static_cast<std::int64_t>(rows.shape(0)), "members name a row that is not there");
-        nb::gil_scoped_release unlocked;
-        assign(rows.data(), dim, members.data(), static_cast<std::int64_t>(members.shape(0)), centroids.data(), leaves,
-               threads, leaf_of.data());
-      },
-      "rows"_a.noconvert(), "members"_a.noconvert(), "centroids"_a.noconvert(), "threads"_a, "leaf_of"_a.noconvert());
+  bind_build(m);
 }
 
 }  // namespace shortlist::leaves

@@ -17,23 +17,30 @@ float largest_magnitude(const float* row, std::int64_t dim) {
   return most;
 }
 
+float largest_beyond(const float* row, const float* origin, std::int64_t dim) {
+  float most = 0;
+  for (std::int64_t j = 0; j < dim; ++j) most = std::max(most, std::fabs(row[j] - origin[j]));
+  return most;
+}
+
 // Nearest whole number by the float format's own rounding; for magnitudes below 2^22.
 inline std::int32_t nearest(float value) {
   constexpr float kShift = 12582912.0f;  // 1.5 * 2^23
   return static_cast<std::int32_t>((value + kShift) - kShift);
 }
 
-void pack_row(const float* row, std::int64_t dim, std::uint8_t* codes, float* scale) {
-  *scale = std::max(largest_magnitude(row, dim) / 127.0f, kLeastScale);
+void pack_row(const float* row, const float* origin, std::int64_t dim, std::uint8_t* codes, float* scale) {
+  *scale = std::max(largest_beyond(row, origin, dim) / 127.0f, kLeastScale);
   const float inverse = 1.0f / *scale;
   for (std::int64_t j = 0; j < dim; ++j)
-    codes[j / 4 * 4 * kBlock + j % 4] = static_cast<std::uint8_t>(nearest(row[j] * inverse) + 128);
+    codes[j / 4 * 4 * kBlock + j % 4] = static_cast<std::uint8_t>(nearest((row[j] - origin[j]) * inverse) + 128);
 }
 
 }  // namespace
 
-void pack(const float* rows, std::int64_t dim, const std::uint32_t* order, std::int64_t places, int threads,
-          std::uint8_t* codes, float* scale) {
+void pack(const Rows& rows, const std::uint32_t* order, std::int64_t places, int threads, std::uint8_t* codes,
+          float* scale) {
+  const std::int64_t dim = rows.dim;
   const std::int64_t stride = code_stride(dim), blocks = places / kBlock;
   const int count = useful_threads(threads, places * dim * static_cast<std::int64_t>(sizeof(float)));
   run_threads(count, [&](int thread) {
@@ -46,7 +53,7 @@ void pack(const float* rows, std::int64_t dim, const std::uint32_t* order, std::
         if (row == kNoRow)
           scale[place] = std::numeric_limits<float>::quiet_NaN();
         else
-          pack_row(rows + static_cast<std::int64_t>(row) * dim, dim, start + 4 * i, scale + place);
+          pack_row(rows.values + static_cast<std::int64_t>(row) * dim, rows.origin, dim, start + 4 * i, scale + place);
       }
     }
   });

@@ -6,7 +6,10 @@
 // scale, and are estimates: the best few are scored again from floats.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 
 namespace shortlist::leaves {
 
@@ -42,6 +45,14 @@ struct Hits {
   float threshold;
 };
 
+// What the distance from a query to the nearest row of a leaf depends on, besides the leaf.
+struct Nearness {
+  float square;    // of the query's length, in its units
+  float unit;      // what a score is worth
+  float reach;     // how many spreads closer than its centroid a leaf's nearest row is expected
+  float variance;  // how many squared spreads farther
+};
+
 struct Kernels {
   const char* name;
   // Codes of a query stay within it; AVX2's 16-bit sums would overflow with the full 127.
@@ -62,7 +73,27 @@ struct Kernels {
   // written, so both need room for 16 more than `count`.
   std::int64_t (*reaching)(const float* scores, std::int64_t count, float threshold, std::uint32_t* places,
                            float* reached);
+  // Turns the scores of leaves' centroids into those to expect of their nearest rows.
+  void (*expect_near)(float* scores, const float* spreads, std::int64_t leaves, const Nearness& near);
 };
+
+// From half of minus the squared distance to a centroid, less |q|^2 / 2, to minus that of the leaf's nearest row:
+// rows are farther than their centroid by their variance, the nearest of them by as much less as they spread. A
+// query closer than that lies among the rows, and the closer the better. Each table compiles this loop for its own
+// instructions.
+inline __attribute__((always_inline)) void expect_near_each(float* scores, const float* spreads, std::int64_t leaves,
+                                                            const Nearness& near) {
+  constexpr float kLowest = -std::numeric_limits<float>::infinity();
+  const Nearness n = near;  // a copy, which no store into the scores can change
+  const float inverse = 1.0f / n.unit;
+  for (std::int64_t leaf = 0; leaf < leaves; ++leaf) {
+    const float squared = std::max(n.square - 2.0f * scores[leaf], 0.0f);  // distance^2 / unit
+    const float spread = spreads[leaf];
+    const float beyond = std::sqrt(squared * n.unit) - n.reach * spread;
+    // Where floats do not reach it is NaN, which this order of arguments makes the lowest: still a leaf.
+    scores[leaf] = std::max(kLowest, -(beyond * std::abs(beyond) + n.variance * spread * spread) * inverse);
+  }
+}
 
 extern const Kernels kPortable;
 #if defined(__x86_64__)

@@ -156,9 +156,14 @@ AVX2 std::int64_t reaching(const float* scores, std::int64_t count, float thresh
   return found;
 }
 
+AVX2 void expect_near(float* scores, const float* spreads, std::int64_t leaves, const Nearness& near) {
+  expect_near_each(scores, spreads, leaves, near);
+}
+
 }  // namespace
 
-const Kernels kAvx2 = {"avx2", 63, scores, hits, highest, count_reaching, sum_reaching, reaching};
+const Kernels kAvx2 = {"avx2", 63, scores, hits, highest, count_reaching, sum_reaching, reaching,
+                       expect_near};
 
 }  // namespace shortlist::leaves
 #endif

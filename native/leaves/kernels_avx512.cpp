@@ -182,9 +182,14 @@ AVX512 std::int64_t reaching(const float* scores, std::int64_t count, float thre
   return found;
 }
 
+AVX512 void expect_near(float* scores, const float* spreads, std::int64_t leaves, const Nearness& near) {
+  expect_near_each(scores, spreads, leaves, near);
+}
+
 }  // namespace
 
-const Kernels kAvx512 = {"avx512", 127, scores, hits, highest, count_reaching, sum_reaching, reaching};
+const Kernels kAvx512 = {"avx512", 127, scores, hits, highest, count_reaching, sum_reaching, reaching,
+                         expect_near};
 
 }  // namespace shortlist::leaves
 #endif

@@ -71,8 +71,13 @@ std::int64_t reaching(const float* scores, std::int64_t count, float threshold, 
   return found;
 }
 
+void expect_near(float* scores, const float* spreads, std::int64_t leaves, const Nearness& near) {
+  expect_near_each(scores, spreads, leaves, near);
+}
+
 }  // namespace
 
-const Kernels kPortable = {"portable", 127, scores, hits, highest, count_reaching, sum_reaching, reaching};
+const Kernels kPortable = {"portable", 127, scores, hits, highest, count_reaching, sum_reaching, reaching,
+                           expect_near};
 
 }  // namespace shortlist::leaves

@@ -13,6 +13,7 @@ namespace shortlist::leaves {
 // lie in whole blocks, one leaf after another.
 struct Part {
   std::int64_t dim;
+  const float* origin;          // [dim] what codes and centroids are relative to; the same for all parts
   const float* rows;            // [count, dim] to score the best again; null: the codes' scores are final
   const std::int64_t* labels;   // [count] what the caller knows a row by; null: its number
   const std::uint32_t* order;   // [blocks * 16] the row at each place, or kNoRow
@@ -22,6 +23,7 @@ struct Part {
   const float* sizes;           // [leaves] allowed rows
   Run centroids;                // a row a leaf; for inner products the bias is how far its rows spread
   const float* spreads;         // [leaves]
+  float reach;                  // how many spreads beyond its centroid a leaf's best row is expected
 };
 
 struct Search {
@@ -32,7 +34,6 @@ struct Search {
   std::int64_t k;
   std::int64_t keep;                     // rows that are scored again, at least k
   float effort;                          // allowed rows to look at, for each part with leaves
-  float reach;                           // how many spreads beyond its centroid a leaf's best row is expected
   const std::int64_t* excluded;          // labels that a query must not get, one query after another
   const std::int64_t* excluded_offsets;  // [batch + 1]; null: none
   int threads;

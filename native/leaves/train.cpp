@@ -6,11 +6,16 @@
 #include <vector>
 
 #include "../threads.hpp"
-#include "codes.hpp"
 #include "kernels.hpp"
 
 namespace shortlist::leaves {
 namespace {
+
+// What a row lies beyond the origin.
+void take_relative(const Rows& rows, std::int64_t row, float* relative) {
+  const float* values = rows.values + row * rows.dim;
+  for (std::int64_t j = 0; j < rows.dim; ++j) relative[j] = values[j] - rows.origin[j];
+}
 
 // Centroids as the kernels read them; a row x scores c.x - |c|^2 / 2, highest at the nearest.
 struct CodedCentroids {
@@ -26,7 +31,8 @@ struct CodedCentroids {
     codes.resize(static_cast<std::size_t>(places * code_stride(dim)));
     scale.resize(static_cast<std::size_t>(places));
     bias.assign(static_cast<std::size_t>(places), 0.0f);
-    pack(centroids, dim, order.data(), places, 1, codes.data(), scale.data());
+    const std::vector<float> origin(static_cast<std::size_t>(dim), 0.0f);  // they are relative already
+    pack({centroids, dim, origin.data()}, order.data(), places, 1, codes.data(), scale.data());
     for (std::int64_t leaf = 0; leaf < leaves; ++leaf) {
       float square = 0;
       for (std::int64_t j = 0; j < dim; ++j) square += centroids[leaf * dim + j] * centroids[leaf * dim + j];
@@ -38,7 +44,8 @@ struct CodedCentroids {
 
 // Each centroid becomes the mean of its rows, summed in the members' order; one without rows takes a row of
 // the largest leaf.
-void move_centroids(const float* rows, std::int64_t dim, const Tier& tier, std::mt19937_64& random, int threads) {
+void move_centroids(const Rows& rows, const Tier& tier, std::mt19937_64& random, int threads) {
+  const std::int64_t dim = rows.dim;
   std::vector<std::int64_t> begins(static_cast<std::size_t>(tier.leaves) + 1, 0);
   for (std::int64_t i = 0; i < tier.count; ++i) ++begins[tier.leaf_of[i] + 1];
   std::partial_sum(begins.begin(), begins.end(), begins.begin());
@@ -57,34 +64,35 @@ void move_centroids(const float* rows, std::int64_t dim, const Tier& tier, std::
       if (size == 0) continue;
       std::fill(sum.begin(), sum.end(), 0.0);
       for (std::int64_t i = begins[leaf]; i < begins[leaf + 1]; ++i) {
-        const float* row = rows + static_cast<std::int64_t>(by_leaf[static_cast<std::size_t>(i)]) * dim;
+        const float* row = rows.values + static_cast<std::int64_t>(by_leaf[static_cast<std::size_t>(i)]) * dim;
         for (std::int64_t j = 0; j < dim; ++j) sum[static_cast<std::size_t>(j)] += row[j];
       }
       for (std::int64_t j = 0; j < dim; ++j)
         tier.centroids[leaf * dim + j] =
-            static_cast<float>(sum[static_cast<std::size_t>(j)] / static_cast<double>(size));
+            static_cast<float>(sum[static_cast<std::size_t>(j)] / static_cast<double>(size) - rows.origin[j]);
     }
   });
   const std::int64_t size = begins[largest + 1] - begins[largest];
   for (std::int64_t leaf = 0; leaf < tier.leaves; ++leaf) {
     if (begins[leaf + 1] > begins[leaf]) continue;
     const auto drawn = begins[largest] + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(size));
-    const float* row = rows + static_cast<std::int64_t>(by_leaf[static_cast<std::size_t>(drawn)]) * dim;
-    std::copy(row, row + dim, tier.centroids + leaf * dim);
+    take_relative(rows, by_leaf[static_cast<std::size_t>(drawn)], tier.centroids + leaf * dim);
   }
 }
 
 }  // namespace
 
-void assign(const float* rows, std::int64_t dim, const std::uint32_t* members, std::int64_t count,
-            const float* centroids, std::int64_t leaves, int threads, std::uint32_t* leaf_of) {
+void assign(const Rows& rows, const std::uint32_t* members, std::int64_t count, const float* centroids,
+            std::int64_t leaves, int threads, std::uint32_t* leaf_of) {
   const Kernels& table = kernels();
+  const std::int64_t dim = rows.dim;
   const CodedCentroids coded(centroids, leaves, dim);
   const std::int64_t width = coded.run.blocks * kBlock, stride = code_stride(dim);
   const int used = useful_threads(threads, count * leaves * dim);
   run_threads(used, [&](int thread) {
     std::vector<float> scores(static_cast<std::size_t>(kTile * width));
     std::vector<std::int8_t> codes(static_cast<std::size_t>(kTile * stride));
+    std::vector<float> relative(static_cast<std::size_t>(dim));
     std::vector<std::uint32_t> places(static_cast<std::size_t>(leaves + kBlock));
     std::vector<float> reached(static_cast<std::size_t>(leaves + kBlock));
     Query queries[kTile];
@@ -92,8 +100,8 @@ void assign(const float* rows, std::int64_t dim, const std::uint32_t* members, s
     for (std::int64_t first = count * thread / used; first < end; first += kTile) {
       const int tile = static_cast<int>(std::min<std::int64_t>(kTile, end - first));
       for (int i = 0; i < tile; ++i) {
-        const float* row = rows + static_cast<std::int64_t>(members[first + i]) * dim;
-        const float unit = code_query(row, dim, table.query_range, codes.data() + i * stride, queries + i);
+        take_relative(rows, members[first + i], relative.data());
+        const float unit = code_query(relative.data(), dim, table.query_range, codes.data() + i * stride, queries + i);
         queries[i].weight = 1.0f / unit;
       }
       table.scores(coded.run, queries, tile, scores.data(), width);
@@ -106,19 +114,18 @@ void assign(const float* rows, std::int64_t dim, const std::uint32_t* members, s
   });
 }
 
-void train(const float* rows, std::int64_t dim, const Tier& tier, int iterations, std::uint64_t seed, int threads) {
+void train(const Rows& rows, const Tier& tier, int iterations, std::uint64_t seed, int threads) {
   std::mt19937_64 random(seed);
   std::vector<std::uint32_t> drawn(tier.members, tier.members + tier.count);
   for (std::int64_t leaf = 0; leaf < tier.leaves; ++leaf) {  // a shuffle that stops early
     const auto other = leaf + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(tier.count - leaf));
     std::swap(drawn[static_cast<std::size_t>(leaf)], drawn[static_cast<std::size_t>(other)]);
-    const float* row = rows + static_cast<std::int64_t>(drawn[static_cast<std::size_t>(leaf)]) * dim;
-    std::copy(row, row + dim, tier.centroids + leaf * dim);
+    take_relative(rows, drawn[static_cast<std::size_t>(leaf)], tier.centroids + leaf * rows.dim);
   }
   for (int iteration = 0;; ++iteration) {
-    assign(rows, dim, tier.members, tier.count, tier.centroids, tier.leaves, threads, tier.leaf_of);
+    assign(rows, tier.members, tier.count, tier.centroids, tier.leaves, threads, tier.leaf_of);
     if (iteration == iterations) return;
-    move_centroids(rows, dim, tier, random, threads);
+    move_centroids(rows, tier, random, threads);
   }
 }
 

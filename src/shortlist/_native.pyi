@@ -49,6 +49,7 @@ class LeafPart:
         count: int,
         rows: NDArray[np.float32] | None,
         labels: NDArray[np.int64] | None,
+        origin: NDArray[np.float32],
         order: NDArray[np.uint32],
         codes: NDArray[np.uint8],
         scale: NDArray[np.float32],
@@ -63,6 +64,7 @@ class LeafTable:
         scale: NDArray[np.float32],
         bias: NDArray[np.float32],
         spreads: NDArray[np.float32],
+        reach: float,
     ) -> None: ...
 
 class LeafView:
@@ -80,7 +82,6 @@ def leaf_search(
     squared_distance: bool,
     keep: int,
     effort: float,
-    reach: float,
     excluded: NDArray[np.int64] | None,
     excluded_offsets: NDArray[np.int64] | None,
     threads: int,
@@ -89,6 +90,7 @@ def leaf_search(
 ) -> None: ...
 def leaf_pack(
     rows: NDArray[np.float32],
+    origin: NDArray[np.float32],
     order: NDArray[np.uint32],
     threads: int,
     codes: NDArray[np.uint8],
@@ -96,6 +98,7 @@ def leaf_pack(
 ) -> None: ...
 def leaf_train(
     rows: NDArray[np.float32],
+    origin: NDArray[np.float32],
     members: NDArray[np.uint32],
     iterations: int,
     seed: int,
@@ -105,6 +108,7 @@ def leaf_train(
 ) -> None: ...
 def leaf_assign(
     rows: NDArray[np.float32],
+    origin: NDArray[np.float32],
     members: NDArray[np.uint32],
     centroids: NDArray[np.float32],
     threads: int,

@@ -51,6 +51,23 @@ def test_the_recall_is_the_one_asked_for(metric: str, k: int) -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("compact", [False, True])
+def test_vectors_that_all_lie_far_to_one_side_are_found_as_well(metric: str, compact: bool) -> None:
+    # A cosine's queries are as one-sided, and eight bits of them say little of how they differ.
+    far = {"dot": 20, "cosine": 2, "l2": 20}[metric] * vectors_of(metric).std()
+    vectors = vectors_of(metric) + far
+    queries = vectors_of(metric, QUERIES, seed=2) + (metric != "dot") * far
+    index = Approximate(DIM, metric=metric, compact=compact).fit(np.arange(ITEMS), vectors, queries=queries)
+    exact = BruteForce(DIM, metric=metric).fit(np.arange(ITEMS), vectors)
+    best = exact.search(queries, 10)
+    assert share_found(index.search(queries, 10).ids, best.ids) >= 0.95 - NOISE[10]
+    everything = index.search(queries, 10, effort=ITEMS)
+    assert share_found(everything.ids, best.ids) >= (0.95 if compact else 0.999)
+    tolerance = (0.01 if compact else 1e-6) * np.abs(best.scores).max()
+    np.testing.assert_allclose(everything.scores, best.scores, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("metric", METRICS)
 def test_scores_are_those_of_the_exact_index_and_descend(metric: str) -> None:
     approximate, exact = pair(metric)
     queries = vectors_of(metric, 20, seed=3)

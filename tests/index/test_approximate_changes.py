@@ -135,6 +135,23 @@ def test_an_index_that_grew_to_ten_times_its_size_still_gives_the_recall_asked_f
     assert share_found(found, exact_of(index, vectors).search(queries, 10).ids) >= 0.9
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_vectors_that_came_during_a_joining_are_found_beside_the_new_leaves(metric: str) -> None:
+    # So far that codes relative to the old origin, which is zero, would say little; see the cosine's queries.
+    far = (2 if metric == "cosine" else 30) * vectors_of(metric).std()
+    vectors, queries = vectors_of(metric) + far, vectors_of(metric, 50, seed=2) + far
+    index = Approximate(DIM, metric=metric).fit([], np.zeros((0, DIM), np.float32))
+    index.add(np.arange(3000), vectors[:3000])
+    taken = index._fitted()
+    base = taken.join()
+    index.add(np.arange(3000, ITEMS), vectors[3000:])
+    index._state = index._fitted().adopting(base, taken)
+    found = index.search(queries, 10).ids
+    assert (found >= 3000).any()
+    assert (found < 3000).any()
+    assert share_found(found, exact_of(index, vectors).search(queries, 10).ids) > 0.98
+
+
 @pytest.mark.usefixtures("small_leaves")
 def test_fitting_anew_while_vectors_are_joining_leaves_the_new_items_alone() -> None:
     old, new = vectors_of("dot", 3000), vectors_of("dot", 800, seed=12)

@@ -98,6 +98,9 @@ FORGERIES: dict[str, Forgery] = {
     "codes in a line": replaced("codes", lambda a: a.ravel()),
     "no codes": without("codes"),
     "scales for fewer places": replaced("scale", lambda a: a[:-16]),
+    "an origin that is NaN": put("origin", 0, np.nan),
+    "an origin of another width": replaced("origin", lambda a: a[:-1]),
+    "no origin": without("origin"),
     "a scale that is NaN": lambda header, sections: sections["scale"].__setitem__(
         sections["order"].argmin(), np.nan
     ),
@@ -127,6 +130,9 @@ FORGERIES: dict[str, Forgery] = {
     "a floor that is NaN": put("floors", 0, np.nan),
     "fewer floors": replaced("floors", lambda a: a[:-1]),
     "no floors": without("floors"),
+    "a reach that is NaN": say("reach", float("nan")),
+    "a reach that is negative": say("reach", -1),
+    "leaves without a reach": say("reach", None),
     "leaves without a curve": say("curve", None),
     "a curve without depths": curve(depths=[]),
     "a curve of other depths": curve(depths=[10, 100, 1000, 10_000]),

@@ -104,6 +104,8 @@ def test_a_search_sees_each_update_whole_or_not_at_all_also_across_joins(
     with readers(read, read) as wrong:
         for step in range(2, 40):
             index.update(ids, np.float32(step) * vectors)
+            if step % 10 == 0:
+                index.settle()  # so that several joins end in the meantime, however slow they are
     assert not wrong
     index.settle()
     assert len(joins) > 2

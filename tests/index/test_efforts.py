@@ -10,8 +10,9 @@ from tests.clustered import clustered, share_found
 
 from shortlist.errors import NotFittedError
 from shortlist.index import Approximate, BruteForce
-from shortlist.index.effort import EffortCurve, kept_for, likely_queries, recall
+from shortlist.index.effort import EffortCurve, kept_for
 from shortlist.index.leaf_filter import scaled_effort
+from shortlist.index.leaf_trial import likely_queries, recall
 
 N, DIM = 5000, 16
 METRICS = ["dot", "cosine", "l2"]
@@ -182,7 +183,7 @@ def test_likely_queries_are_finite_and_the_same_for_a_seed(metric: str) -> None:
     vectors = clustered(500, DIM, 1)
     vectors[:100] = 0
     queries = likely_queries(vectors, metric=metric, seed=3)
-    assert queries.shape == (256, DIM)
+    assert queries.shape == (512, DIM)
     assert queries.dtype == np.float32
     assert np.isfinite(queries).all()
     np.testing.assert_array_equal(queries, likely_queries(vectors, metric=metric, seed=3))

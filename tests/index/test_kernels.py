@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -51,16 +49,6 @@ def make(kind: str, n: int, dim: int, rng: np.random.Generator) -> NDArray[np.fl
     elif kind == "zero":
         plain *= 0
     return np.clip(plain, -3e38, 3e38).astype(np.float32)
-
-
-@pytest.fixture(params=["avx512", "avx2", "portable"])
-def instructions(request: pytest.FixtureRequest) -> Iterator[str]:
-    try:
-        kernels.use_kernels(request.param)
-    except ConfigError as error:
-        pytest.skip(str(error))
-    yield request.param
-    kernels.use_kernels()
 
 
 @st.composite

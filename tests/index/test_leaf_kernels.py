@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,18 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.reference import exact_top_k, leaf_scores
 
-from shortlist import kernels
-from shortlist.errors import ConfigError
-from shortlist.index.leaves import LeafPlan, decoded, flat_part, lay_out
-from shortlist.kernels.leaves import (
-    BLOCK,
-    NO_ROW,
-    REACH,
-    Part,
-    RowCodes,
-    pack_rows,
-    search_parts,
-)
+from shortlist.index.leaves import REACH, LeafPlan, decoded, flat_part, lay_out
+from shortlist.kernels.leaf_codes import BLOCK, NO_ROW, RowCodes, pack_rows
+from shortlist.kernels.leaves import Part, search_parts
 
 SIZES = [1, 2, 15, 16, 17, 63, 65, 130, 300]
 DIMS = [1, 2, 3, 4, 5, 7, 8, 17, 64, 101]
@@ -55,21 +44,23 @@ def make(kind: str, n: int, dim: int, rng: np.random.Generator) -> NDArray[np.fl
     return plain.astype(np.float32)
 
 
-@pytest.fixture(params=["avx512", "avx2", "portable"])
-def instructions(request: pytest.FixtureRequest) -> Iterator[str]:
-    try:
-        kernels.use_kernels(request.param)
-    except ConfigError as error:
-        pytest.skip(str(error))
-    yield request.param
-    kernels.use_kernels()
+def somewhere(vectors: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A point about as far away as the vectors are, so that codes relative to it tell the same as ever."""
+    return np.asarray(rng.standard_normal(vectors.shape[1]) * np.abs(vectors).max(), np.float32)
 
 
-def in_leaves(vectors: NDArray[np.float32], leaves: int, metric: str, rng: np.random.Generator) -> Part:
+def in_leaves(
+    vectors: NDArray[np.float32],
+    leaves: int,
+    metric: str,
+    rng: np.random.Generator,
+    origin: NDArray[np.float32] | None = None,
+) -> Part:
     """Vectors dealt to leaves at random; some leaves may stay empty."""
+    origin = somewhere(vectors, rng) if origin is None else origin
     members = rng.integers(0, leaves, len(vectors)).astype(np.uint32)
     centroids = rng.standard_normal((leaves, vectors.shape[1])).astype(np.float32)
-    plan = LeafPlan(centroids, np.zeros(leaves, np.float32), metric)
+    plan = LeafPlan(origin, centroids, np.zeros(leaves, np.float32), metric)
     return lay_out(vectors, members, plan, labels=None, threads=1)
 
 
@@ -82,7 +73,7 @@ def problems(draw: st.DrawFn) -> dict[str, object]:
     metric = draw(st.sampled_from(["dot", "l2"]))
     vectors = make(draw(st.sampled_from(KINDS)), n, dim, rng)
     part = (
-        flat_part(vectors, metric=metric, labels=None, threads=1)
+        flat_part(vectors, origin=somewhere(vectors, rng), metric=metric, labels=None, threads=1)
         if leaves == 0
         else in_leaves(vectors, leaves, metric, rng)
     )
@@ -153,13 +144,15 @@ def test_scores_of_the_codes_are_those_of_the_reference(
     vectors, queries = make(kind, n, dim, rng), make("heavy", batch, dim, rng)
     if metric == "l2" and kind == "long":
         vectors *= np.float32(1e-5)  # the ratio of a squared length to a query's step must be a float
-    part = flat_part(vectors, metric=metric, labels=None, threads=1)
+    origin = somewhere(vectors, rng)
+    part = flat_part(vectors, origin=origin, metric=metric, labels=None, threads=1)
     compact = Part(None, n, dim, None, part.rows, None, part.allowed)
     labels, scores = search_parts([compact], queries, n, metric=metric, effort=np.inf, keep=n, threads=1)
     steps = leaf_scores.QUERY_RANGE[instructions]
-    expected = leaf_scores.scores_by_code(vectors, queries, metric, steps)
+    expected = leaf_scores.scores_by_code(vectors, queries, metric, steps, origin)
     np.testing.assert_array_equal(np.sort(labels, axis=1), np.arange(n)[None].repeat(batch, 0))
-    terms = [np.square(x.astype(np.float64)).sum(1) for x in (queries, vectors)]
+    far = [queries - origin if metric == "l2" else queries, np.abs(vectors - origin) + np.abs(origin)]
+    terms = [np.square(x.astype(np.float64)).sum(1) for x in far]
     largest = np.sqrt(terms[0][:, None] * terms[1]) + (metric == "l2") * (terms[0][:, None] + terms[1])
     error = np.abs(scores - np.take_along_axis(expected, labels, 1))
     assert (error <= 2e-6 * np.take_along_axis(largest, labels, 1) + 1e-30).all()
@@ -172,25 +165,30 @@ def test_codes_lie_where_the_reference_finds_them(dim: int) -> None:
     vectors[5] = 0
     order = np.full(64, NO_ROW)
     order[rng.permutation(64)[:37]] = rng.permutation(37)
-    rows = pack_rows(vectors, order, metric="l2", threads=1)
-    expected = [leaf_scores.code(vector, 127) for vector in vectors]
+    origin = somewhere(vectors, rng)
+    origin[rng.random(dim) < 0.5] = 0
+    vectors[6] = origin
+    rows = pack_rows(vectors, order, origin=origin, metric="l2", threads=1)
+    expected = [leaf_scores.code(vector, 127) for vector in vectors - origin]
     np.testing.assert_array_equal(
         leaf_scores.unpacked(rows.codes, order, 37, dim), [whole for whole, _ in expected]
     )
     there = order != NO_ROW
     units = np.array([unit for _, unit in expected])[order[there]]
-    zero = order[there] == 5
+    zero = order[there] == 6
     np.testing.assert_array_equal(rows.scale[there][~zero], units[~zero])
     assert np.isnan(rows.scale[~there]).all()
-    np.testing.assert_allclose(rows.bias[there], -0.5 * np.square(vectors).sum(1)[order[there]], rtol=1e-5)
+    squares = np.square(vectors - origin).sum(1)
+    np.testing.assert_allclose(rows.bias[there], -0.5 * squares[order[there]], rtol=1e-5)
     place_of = rows.place_of
     np.testing.assert_array_equal(order[place_of], np.arange(37))
 
 
 def test_what_codes_stand_for_is_the_vector_up_to_half_a_step() -> None:
     vectors = make("heavy", 333, 21, np.random.default_rng(1))
-    part = flat_part(vectors, metric="dot", labels=None, threads=1)
-    steps = np.abs(vectors).max(1, keepdims=True) / 127
+    origin = somewhere(vectors, np.random.default_rng(2))
+    part = flat_part(vectors, origin=origin, metric="dot", labels=None, threads=1)
+    steps = np.abs(vectors - origin).max(1, keepdims=True) / 127
     assert (np.abs(decoded(part) - vectors) <= 0.5001 * steps).all()
     assert (decoded(part) != vectors).any()
 
@@ -206,7 +204,8 @@ def test_the_leaves_looked_at_are_the_fewest_of_the_best_that_hold_the_effort(
     members = rng.integers(0, leaves, n).astype(np.uint32)
     widths = rng.uniform(0.2, 1.5, leaves)
     vectors = (centres[members] + widths[members, None] * rng.standard_normal((n, dim))).astype(np.float32)
-    plan = LeafPlan(np.zeros((leaves, dim), np.float32), np.zeros(leaves, np.float32), metric)
+    origin = somewhere(vectors / 3, rng)
+    plan = LeafPlan(origin, np.zeros((leaves, dim), np.float32), np.zeros(leaves, np.float32), metric)
     part = lay_out(vectors, members, plan, labels=None, threads=1)
     queries = make("gaussian", 7, dim, rng)
     table, sizes = part.leaves, np.bincount(members, minlength=leaves)
@@ -218,6 +217,7 @@ def test_the_leaves_looked_at_are_the_fewest_of_the_best_that_hold_the_effort(
             metric,
             leaf_scores.QUERY_RANGE[instructions],
             REACH,
+            origin,
         )
         for effort in (1, 200, 700):
             needed = int(np.searchsorted(np.cumsum(sizes[ranked]), effort)) + 1
@@ -239,10 +239,12 @@ def test_the_leaves_looked_at_are_the_fewest_of_the_best_that_hold_the_effort(
 def test_the_best_by_code_are_all_scored_in_full(instructions: str, metric: str, keep: int) -> None:
     rng = np.random.default_rng(keep)
     vectors, queries = make("gaussian", 3000, 16, rng), make("gaussian", 6, 16, rng)
-    part = flat_part(vectors, metric=metric, labels=None, threads=1)
+    origin = somewhere(vectors, rng)
+    part = flat_part(vectors, origin=origin, metric=metric, labels=None, threads=1)
     k = max(keep // 2, 1)
     found, scores = search_parts([part], queries, k, metric=metric, effort=np.inf, keep=keep, threads=1)
-    by_code = leaf_scores.scores_by_code(vectors, queries, metric, leaf_scores.QUERY_RANGE[instructions])
+    steps = leaf_scores.QUERY_RANGE[instructions]
+    by_code = leaf_scores.scores_by_code(vectors, queries, metric, steps, origin)
     exact = exact_top_k.scores_of(queries, vectors, metric)
     np.testing.assert_array_equal(scores, np.take_along_axis(exact, found, 1).astype(np.float32))
     for q in range(len(queries)):
@@ -259,8 +261,9 @@ def test_several_parts_answer_as_one(instructions: str, metric: str) -> None:
     labels = rng.permutation(5000)[:700].astype(np.int64)
     labels[:300].sort()
     labels[300:].sort()
+    origin = somewhere(vectors, rng)
     parts = [
-        Part(some, len(some), 9, called, *_rest(in_leaves(some, 13, metric, rng)))
+        Part(some, len(some), 9, called, *_rest(in_leaves(some, 13, metric, rng, origin)))
         for some, called in ((vectors[:300], labels[:300]), (vectors[300:], labels[300:]))
     ]
     found, scores = search_parts(parts, queries, 20, metric=metric, effort=np.inf, keep=700, threads=1)

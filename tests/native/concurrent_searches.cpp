@@ -30,6 +30,8 @@ std::vector<float> normal(std::int64_t count, unsigned seed) {
   return values;
 }
 
+const std::vector<float> kOrigin(kDim, 0.0f);
+
 std::int64_t blocks_of(std::int64_t rows) { return (rows + kBlock - 1) / kBlock; }
 
 // Coded rows in an order of one's own, with the biases of distances.
@@ -42,7 +44,8 @@ struct Coded {
     codes.resize(order.size() * static_cast<std::size_t>(code_stride(kDim)));
     scale.resize(order.size());
     bias.assign(order.size(), 0.0f);
-    pack(rows.data(), kDim, order.data(), static_cast<std::int64_t>(order.size()), threads, codes.data(), scale.data());
+    pack({rows.data(), kDim, kOrigin.data()}, order.data(), static_cast<std::int64_t>(order.size()), threads,
+         codes.data(), scale.data());
     for (std::size_t i = 0; i < order.size(); ++i) {
       if (order[i] == kNoRow) continue;
       const float* row = rows.data() + static_cast<std::int64_t>(order[i]) * kDim;
@@ -69,7 +72,7 @@ struct Catalogue {
   Coded lay_out() {
     std::vector<std::uint32_t> members(kRows), leaf_of(kRows);
     std::iota(members.begin(), members.end(), 0u);
-    train(rows.data(), kDim, {members.data(), kRows, kLeaves, centroids.data(), leaf_of.data()}, 4, 7, kThreads);
+    train({rows.data(), kDim, kOrigin.data()}, {members.data(), kRows, kLeaves, centroids.data(), leaf_of.data()}, 4, 7, kThreads);
     std::vector<std::uint32_t> order;
     for (std::uint32_t leaf = 0; leaf < kLeaves; ++leaf) {
       for (std::uint32_t row = 0; row < kRows; ++row)
@@ -136,7 +139,6 @@ std::vector<Search> jobs(const Catalogue& catalogue, const std::vector<Allowed>&
           job.k = 1 + static_cast<std::int64_t>(made.size()) % 12;
           job.keep = job.k + 6;
           job.effort = effort;
-          job.reach = 4;
           job.excluded = excluding ? excluded.data() : nullptr;
           job.excluded_offsets = excluding ? offsets.data() : nullptr;
           made.push_back(job);
@@ -163,12 +165,14 @@ bool read(const std::vector<Search>& some, const std::vector<Answer>& expected, 
 bool run(const Catalogue& catalogue) {
   Part part{};
   part.dim = kDim;
+  part.origin = kOrigin.data();
   part.rows = catalogue.rows.data();
   part.order = catalogue.coded.order.data();
   part.run = catalogue.coded.run(false);
   part.leaves = kLeaves;
   part.begins = catalogue.begins.data();
   part.spreads = catalogue.spreads.data();
+  part.reach = 4;
   const std::vector<Allowed> allowed{Allowed(part, 1), Allowed(part, 3)};
   const std::vector<float> queries = normal(kQueries * kDim, 2);
   std::vector<std::int64_t> excluded, offsets{0};

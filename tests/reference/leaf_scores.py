@@ -29,7 +29,11 @@ def unpacked(codes: NDArray[np.uint8], order: NDArray[np.uint32], count: int, di
 
 
 def scores_by_code(
-    vectors: NDArray[np.float32], queries: NDArray[np.float32], metric: str, steps: int
+    vectors: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    metric: str,
+    steps: int,
+    origin: NDArray[np.float32],
 ) -> NDArray[np.float64]:
     """`[batch, n]` inner products, or minus squared distances, as the codes estimate them.
 
@@ -38,7 +42,12 @@ def scores_by_code(
         queries: `[batch, dim]`.
         metric: `"dot"` or `"l2"`, whose lengths are not estimated.
         steps: of the queries' codes; the rows have 127.
+        origin: `[dim]` what the codes are relative to.
     """
+    shared = queries.astype(np.float64) @ origin
+    vectors = vectors - origin
+    if metric == "l2":
+        queries = queries - origin
     rows = [code(vector, 127) for vector in vectors]
     wholes = np.array([whole for whole, _ in rows], np.int64).reshape(len(vectors), queries.shape[1])
     units = np.array([unit for _, unit in rows], np.float64)
@@ -48,8 +57,8 @@ def scores_by_code(
         scores[q] = (wholes @ whole) * units * float(unit)
     if metric == "l2":
         squares = [np.square(x.astype(np.float64)).sum(1) for x in (queries, vectors)]
-        scores = 2 * scores - squares[0][:, None] - squares[1]
-    return scores
+        return 2 * scores - squares[0][:, None] - squares[1]
+    return scores + shared[:, None]
 
 
 def leaves_in_order(
@@ -59,18 +68,22 @@ def leaves_in_order(
     metric: str,
     steps: int,
     reach: float,
+    origin: NDArray[np.float32],
 ) -> NDArray[np.int64]:
     """The leaves by the best score to expect in each, which lies `reach` spreads beyond its centroid.
 
     Args:
-        centroids: `[leaves, dim]`.
+        centroids: `[leaves, dim]`, relative to the origin.
         spreads: `[leaves]` root mean square deviation, a dimension.
         query: `[dim]`.
         metric: `"dot"` or `"l2"`.
         steps: of the query's codes.
         reach: in spreads.
+        origin: `[dim]`.
     """
-    expected = scores_by_code(centroids, query[None], metric, steps)[0]
+    there = np.zeros_like(origin)
+    relative = query - origin if metric == "l2" else query
+    expected = scores_by_code(centroids, relative[None], metric, steps, there)[0]
     wide = spreads.astype(np.float64)
     if metric == "dot":
         expected += reach * wide * np.linalg.norm(query.astype(np.float64))

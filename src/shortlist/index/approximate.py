@@ -18,13 +18,14 @@ from shortlist.index.effort import kept_for
 from shortlist.index.filters import Exclude, Where, allowed_slots, excluded_slots
 from shortlist.index.inputs import Ids, Metric, Vectors, as_queries, normalised
 from shortlist.index.item_index import ItemIndex
-from shortlist.index.leaf_build import built_state, curve_of
+from shortlist.index.leaf_build import built_state, measured
 from shortlist.index.leaf_filter import FilterCache, filtered, scaled_effort
 from shortlist.index.leaf_state import LeafState, Settings
 from shortlist.index.leaves import Progress
 from shortlist.index.results import SearchResults
 from shortlist.kernels import check_finite, check_k
-from shortlist.kernels.leaves import MAX_DIM, Part, search_parts
+from shortlist.kernels.leaf_codes import MAX_DIM
+from shortlist.kernels.leaves import Part, search_parts
 
 # Squares of longer vectors could overflow in float32.
 LONGEST = 1e18
@@ -111,10 +112,10 @@ class Approximate(ItemIndex[LeafState]):
                 than 1e18.
         """
         series, matrix = self._check(ids, vectors, items)
-        measured = None if queries is None else self._queries(queries)[0]
+        known_queries = None if queries is None else self._queries(queries)[0]
         # A copy, so that the caller may go on training the tensor; normalising has made one already.
         matrix = matrix if self.metric == "cosine" else matrix.copy()
-        state = built_state(self._settings, series, matrix, items, queries=measured, progress=progress)
+        state = built_state(self._settings, series, matrix, items, queries=known_queries, progress=progress)
         with self._writing:
             self._state = state
         return self
@@ -213,7 +214,8 @@ class Approximate(ItemIndex[LeafState]):
         held = self._fitted()
         state = held.renumbered()
         known = held.curve if state.since_training == held.since_training else None
-        state = replace(state, curve=curve_of(self._settings, state.base, known, state.queries))
+        base, curve = measured(self._settings, state.base, state.queries, known=known)
+        state = replace(state, base=base, curve=curve)
         write_approximate(Path(path), state, dim=self.dim, metric=self.metric, recall=self.recall)
 
     @classmethod
@@ -283,14 +285,13 @@ class Approximate(ItemIndex[LeafState]):
 
     def _join(self, taken: LeafState) -> None:
         try:
-            base = taken.join()
             known = None if taken.needs_training else taken.curve
-            curve = curve_of(self._settings, base, known, taken.queries)
+            base, curve = measured(self._settings, taken.join(), taken.queries, known=known)
         except Exception as error:  # the index still answers, only slower
             warnings.warn(
                 f"could not join new vectors to the leaves: {error!r}", RuntimeWarning, stacklevel=1
             )
-            base, curve = None, None
+            base = None
         with self._writing:
             state = self._fitted()
             if state.roster.table is not taken.roster.table:  # fitted anew in the meantime

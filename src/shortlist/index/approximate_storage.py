@@ -12,7 +12,8 @@ from shortlist.index.inputs import Metric, check_metric
 from shortlist.index.leaf_state import LeafState, Settings
 from shortlist.index.sections import MISFITS, Sections, read_sections, write_sections
 from shortlist.index.storage import check_kind, read_roster, roster_sections, unfit
-from shortlist.kernels.leaves import MAX_DIM, NO_ROW, Leaves, Part, RowCodes, all_places
+from shortlist.kernels.leaf_codes import MAX_DIM, NO_ROW, RowCodes, all_places
+from shortlist.kernels.leaves import Leaves, Part
 
 KIND = "leaves"
 
@@ -21,9 +22,10 @@ def write_approximate(path: Path, state: LeafState, *, dim: int, metric: Metric,
     """Write a state without fresh parts or gaps, whole or not at all."""
     base, settings = state.base, state.settings
     sections = roster_sections(state.roster)
-    sections |= {"order": base.rows.order, "codes": base.rows.codes, "scale": base.rows.scale}
-    if base.rows.bias is not None:
-        sections["bias"] = base.rows.bias
+    rows = base.rows
+    sections |= {"origin": rows.origin, "order": rows.order, "codes": rows.codes, "scale": rows.scale}
+    if rows.bias is not None:
+        sections["bias"] = rows.bias
     if base.vectors is not None:
         sections["vectors"] = base.vectors
     if base.leaves is not None:
@@ -39,6 +41,7 @@ def write_approximate(path: Path, state: LeafState, *, dim: int, metric: Metric,
         "compact": settings.compact,
         "seed": settings.seed,
         "since_training": state.since_training,
+        "reach": None if base.leaves is None else base.leaves.reach,
         "curve": None if state.curve is None else state.curve.to_json(),
     }
     write_sections(path, header, sections, threads=settings.threads)
@@ -65,7 +68,7 @@ def read_approximate(path: Path, *, threads: int | None) -> tuple[LeafState, dic
             int(header["seed"]),
             threads,
         )
-        base = _part(sections, int(header["items"]), int(header["dim"]), settings)
+        base = _part(sections, header, settings)
         curve = None if header["curve"] is None else EffortCurve.from_json(header["curve"])
         if (curve is None) != (base.leaves is None):
             raise ValueError("leaves without a curve of efforts, or the reverse")
@@ -76,8 +79,11 @@ def read_approximate(path: Path, *, threads: int | None) -> tuple[LeafState, dic
         raise unfit(path, error) from error
 
 
-def _part(sections: Sections, count: int, dim: int, settings: Settings) -> Part:
-    rows = RowCodes(sections["order"], sections["codes"], sections["scale"], sections.get("bias"))
+def _part(sections: Sections, header: dict[str, Any], settings: Settings) -> Part:
+    count, dim = int(header["items"]), int(header["dim"])
+    rows = RowCodes(
+        sections["origin"], sections["order"], sections["codes"], sections["scale"], sections.get("bias")
+    )
     _check_rows(rows, count)
     if (rows.bias is None) == (settings.metric == "l2"):
         raise ValueError("distances need a bias, inner products have none")
@@ -89,8 +95,8 @@ def _part(sections: Sections, count: int, dim: int, settings: Settings) -> Part:
         centroids, spreads = sections["centroids"], sections["spreads"]
         if centroids.shape != (len(spreads), dim):
             raise ValueError(f"centroids of shape {list(centroids.shape)} instead of {[len(spreads), dim]}")
-        floors = sections["floors"]
-        leaves = Leaves(sections["begins"], centroids, spreads, floors, settings.metric)
+        floors, reach = sections["floors"], float(header["reach"])
+        leaves = Leaves(sections["begins"], centroids, spreads, floors, reach, settings.metric)
         _check_leaves(leaves)
     part = Part(vectors, count, dim, None, rows, leaves, all_places(rows.order))
     if count:
@@ -121,6 +127,8 @@ def _check_rows(rows: RowCodes, count: int) -> None:
     positive = (rows.scale > 0) & (rows.scale < np.inf)
     if not (positive == there).all() or not (np.isnan(rows.scale) != there).all():
         raise ValueError("a scale is not a positive number, or one is where no vector lies")
+    if not np.isfinite(rows.origin).all():
+        raise ValueError("the origin is not a number")
     if rows.bias is not None and not np.isfinite(rows.bias).all():
         raise ValueError("a bias is not a number")
 
@@ -132,5 +140,7 @@ def _check_leaves(leaves: Leaves) -> None:
     # From the last tier's 0 upwards, so that every vector has its tier.
     if floors[-1] != 0 or not (np.diff(floors) <= 0).all() or not floors[0] < np.inf:
         raise ValueError("the tiers' floors do not descend to 0")
+    if not 0 <= leaves.reach <= 1e6:
+        raise ValueError(f"reach is {leaves.reach}")
     if not np.isfinite(leaves.centroids).all() or not np.isfinite(leaves.spreads).all():
         raise ValueError("a centroid or spread is not a number")

@@ -1,4 +1,4 @@
-"""From vectors to the first state of an approximate index."""
+"""From vectors to the first state of an approximate index, measured and ready."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from shortlist.index.effort import EffortCurve, likely_queries, measure_efforts
+from shortlist.index.effort import EffortCurve
 from shortlist.index.leaf_state import LeafState, Settings
+from shortlist.index.leaf_trial import Trial, best_reach, likely_queries, measure_efforts
 from shortlist.index.leaves import Progress, build_part, decoded, without_vectors
 from shortlist.index.roster import Roster
 from shortlist.kernels.leaves import Part
@@ -32,7 +33,7 @@ def built_state(
         queries: `[m, dim]` to measure with; likely ones by default.
         progress: called with what is being done and the share that is done.
     """
-    base = build_part(
+    exact = build_part(
         vectors,
         metric=settings.metric,
         by_length=settings.by_length,
@@ -40,41 +41,34 @@ def built_state(
         threads=settings.threads,
         progress=progress,
     )
-    kept = without_vectors(base) if settings.compact else base
-    curve = measured_curve(settings, kept, base, queries)
-    return LeafState(settings, Roster.of(ids, items), kept, curve=curve, queries=queries)
+    base = without_vectors(exact) if settings.compact else exact
+    base, curve = measured(settings, base, queries, exact=exact)
+    return LeafState(settings, Roster.of(ids, items), base, curve=curve, queries=queries)
 
 
-def curve_of(
-    settings: Settings, base: Part, known: EffortCurve | None, queries: NDArray[np.float32] | None
-) -> EffortCurve | None:
-    """The recall by effort of a base that vectors were joined to; None where it has no leaves.
+def measured(
+    settings: Settings,
+    base: Part,
+    queries: NDArray[np.float32] | None,
+    *,
+    known: EffortCurve | None = None,
+    exact: Part | None = None,
+) -> tuple[Part, EffortCurve | None]:
+    """A part with the reach that finds most, and its recall by effort; None where it has no leaves.
 
     Args:
         settings: of the index.
         base: what will be searched.
-        known: the curve of the same leaves before the vectors came; one is measured where there was none.
         queries: `[m, dim]` to measure with; likely ones by default.
-    """
-    if base.leaves is None:
-        return None
-    return known or measured_curve(settings, base, base, queries)
-
-
-def measured_curve(
-    settings: Settings, base: Part, exact: Part, queries: NDArray[np.float32] | None = None
-) -> EffortCurve | None:
-    """The recall by effort of a part; None where it has no leaves.
-
-    Args:
-        settings: of the index.
-        base: what will be searched.
+        known: the curve of the same leaves before vectors joined them: then nothing is measured.
         exact: the same vectors, in full where there are any.
-        queries: `[m, dim]` to measure with; likely ones by default.
     """
-    if base.leaves is None:
-        return None
+    if base.leaves is None or known is not None:
+        return base, None if base.leaves is None else known
+    exact = exact or base
     if queries is None or len(queries) == 0:
         vectors = decoded(exact) if exact.vectors is None else exact.vectors
         queries = likely_queries(vectors, metric=settings.metric, seed=settings.seed)
-    return measure_efforts(base, exact, queries, metric=settings.metric, threads=settings.threads)
+    trial = Trial(exact, queries, settings.metric, settings.threads)
+    base = base.reaching(best_reach(base, trial))
+    return base, measure_efforts(base, trial)

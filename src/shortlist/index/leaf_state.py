@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -98,8 +99,7 @@ class LeafState:
         if len(ids) == 0:
             return self
         roster, slots = self.roster.put(ids, items)
-        by_slot = np.argsort(slots)
-        added = self._flat(vectors[by_slot], slots[by_slot])
+        added = self._flat(vectors, slots, self.base.rows.origin)
         return replace(
             self,
             roster=roster,
@@ -119,8 +119,7 @@ class LeafState:
         """A base that holds all the living vectors, in new leaves when half of the vectors are new."""
         parts = (self.base, *self.fresh)
         kept = [_live_rows(part) for part in parts]
-        slots = np.concatenate([_labels(part)[rows] for part, rows in zip(parts, kept, strict=True)])
-        vectors = np.concatenate([_vectors(part)[rows] for part, rows in zip(parts, kept, strict=True)])
+        slots, vectors = _gathered(parts, kept)
         by_slot = np.argsort(slots, kind="stable")
         labels = None if np.array_equal(slots[by_slot], np.arange(len(slots))) else slots[by_slot]
         ordered = np.ascontiguousarray(vectors[by_slot])
@@ -135,7 +134,7 @@ class LeafState:
                 labels=labels,
             )
         else:
-            plan = LeafPlan.of(self.base.leaves)
+            plan = LeafPlan.of(self.base)
             fresh = plan.assign(vectors[len(kept[0]) :], threads=settings.threads)
             leaf_of = np.concatenate([leaf_of_rows(self.base)[kept[0]], fresh])
             part = lay_out(ordered, leaf_of[by_slot], plan, labels=labels, threads=settings.threads)
@@ -149,6 +148,8 @@ class LeafState:
     def adopting(self, base: Part, taken: LeafState) -> LeafState:
         """This state with the base that `taken`, an earlier state, was joined into."""
         newer = self.fresh[len(taken.fresh) :]
+        if base.rows.origin is not self.base.rows.origin:  # searched together, so coded from one origin
+            newer = tuple(self._flat_again((part,), base.rows.origin) for part in newer)
         changed = [_labels(part) for part in newer]
         gone = _labels(base)[~self.roster.alive[_labels(base)]]
         since = 0 if taken.needs_training else taken.since_training
@@ -172,9 +173,23 @@ class LeafState:
             since_training=self.since_training if whole or not self.needs_training else 0,
         )
 
-    def _flat(self, vectors: NDArray[np.float32], slots: NDArray[np.int64]) -> Part:
-        part = flat_part(vectors, metric=self.settings.metric, labels=slots, threads=self.settings.threads)
+    def _flat(
+        self, vectors: NDArray[np.float32], slots: NDArray[np.int64], origin: NDArray[np.float32]
+    ) -> Part:
+        by_slot = np.argsort(slots)
+        part = flat_part(
+            vectors[by_slot],
+            origin=origin,
+            metric=self.settings.metric,
+            labels=slots[by_slot],
+            threads=self.settings.threads,
+        )
         return without_vectors(part) if self.settings.compact else part
+
+    def _flat_again(self, parts: Sequence[Part], origin: NDArray[np.float32]) -> Part:
+        """The living vectors of some parts in one."""
+        slots, vectors = _gathered(parts, [_live_rows(part) for part in parts])
+        return self._flat(vectors, slots, origin)
 
     def _merged(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         """Merge from the end while a part is less than twice what follows; those being joined stay."""
@@ -185,11 +200,7 @@ class LeafState:
             total += rest[first].live
         tail = rest[first:]
         if len(tail) > 1:
-            rows = [_live_rows(part) for part in tail]
-            slots = np.concatenate([_labels(part)[some] for part, some in zip(tail, rows, strict=True)])
-            vectors = np.concatenate([_vectors(part)[some] for part, some in zip(tail, rows, strict=True)])
-            by_slot = np.argsort(slots)
-            tail = [self._flat(vectors[by_slot], slots[by_slot])]
+            tail = [self._flat_again(tail, self.base.rows.origin)]
         return (*kept, *rest[:first], *tail)
 
 
@@ -199,6 +210,15 @@ def _labels(part: Part) -> NDArray[np.int64]:
 
 def _vectors(part: Part) -> NDArray[np.float32]:
     return decoded(part) if part.vectors is None else part.vectors
+
+
+def _gathered(
+    parts: Sequence[Part], rows: Sequence[NDArray[np.int64]]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Labels and vectors of some rows of each part."""
+    slots = [_labels(part)[some] for part, some in zip(parts, rows, strict=True)]
+    vectors = [_vectors(part)[some] for part, some in zip(parts, rows, strict=True)]
+    return np.concatenate(slots), np.concatenate(vectors)
 
 
 def _live_rows(part: Part) -> NDArray[np.int64]:

@@ -9,17 +9,17 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from shortlist.kernels.leaves import (
+from shortlist.kernels.leaf_codes import (
     BLOCK,
     NO_ROW,
-    Leaves,
-    Part,
     all_places,
     assign_leaves,
     pack_rows,
+    squared_distances,
     squared_norms,
     train_leaves,
 )
+from shortlist.kernels.leaves import Leaves, Part
 from shortlist.kernels.segments import Metric
 
 Progress = Callable[[str, float], None]
@@ -27,6 +27,8 @@ Progress = Callable[[str, float], None]
 # Up to so many vectors lie in no leaves: looking at all of them costs no more than choosing some.
 FLAT_ROWS = 4096
 ITERATIONS = 8
+# How many spreads beyond its centroid a leaf's best vector is expected, until it is measured what is best.
+REACH = 4.0
 
 # Shares of the vectors, from the longest down, and how many share a leaf when there are a million. Inner
 # products favour long vectors, so the few that answer most queries lie in small leaves of their own.
@@ -57,19 +59,25 @@ class LeafPlan:
     """Leaves before anything lies in them.
 
     Args:
+        origin: `[dim]` float32, what codes and centroids are relative to.
         centroids: `[leaves, dim]` float32.
         floors: `[leaves]` float32, descending: the least squared norm in the leaf's tier.
         metric: `"dot"` or `"l2"`.
+        reach: as `Leaves`.
     """
 
+    origin: NDArray[np.float32]
     centroids: NDArray[np.float32]
     floors: NDArray[np.float32]
     metric: Metric
+    reach: float = REACH
 
     @classmethod
-    def of(cls, leaves: Leaves) -> LeafPlan:
-        """The plan by which leaves were filled."""
-        return cls(leaves.centroids, leaves.floors, leaves.metric)
+    def of(cls, part: Part) -> LeafPlan:
+        """The plan by which the leaves of a part, which has some, were filled."""
+        assert part.leaves is not None
+        leaves = part.leaves
+        return cls(part.rows.origin, leaves.centroids, leaves.floors, leaves.metric, leaves.reach)
 
     def assign(self, vectors: NDArray[np.float32], *, threads: int | None) -> NDArray[np.uint32]:
         """`[n]` the nearest leaf of each vector in the tier of its length."""
@@ -81,7 +89,8 @@ class LeafPlan:
             above = floor
             leaves = np.flatnonzero(self.floors == floor)
             some = np.ascontiguousarray(vectors[rows])
-            nearest = assign_leaves(some, self.centroids[leaves[0] : leaves[-1] + 1], threads=threads)
+            centroids = self.centroids[leaves[0] : leaves[-1] + 1]
+            nearest = assign_leaves(some, centroids, origin=self.origin, threads=threads)
             leaf_of[rows] = nearest + np.uint32(leaves[0])
         return leaf_of
 
@@ -134,8 +143,9 @@ def build_part(
     """
     tell = progress or (lambda what, share: None)
     count = len(vectors)
+    origin = centre_of(vectors)
     if count <= FLAT_ROWS:
-        flat = flat_part(vectors, metric=metric, labels=labels, threads=threads)
+        flat = flat_part(vectors, origin=origin, metric=metric, labels=labels, threads=threads)
         tell("coding", 1.0)
         return flat
     leaf_of = np.empty(count, np.uint32)
@@ -145,7 +155,13 @@ def build_part(
     tell("clustering", 0.0)
     for tier in plan_tiers(squared_norms(vectors), by_length=by_length):
         means, member_leaf = train_leaves(
-            vectors, tier.members, tier.leaves, iterations=ITERATIONS, seed=seed + first, threads=threads
+            vectors,
+            tier.members,
+            tier.leaves,
+            origin=origin,
+            iterations=ITERATIONS,
+            seed=seed + first,
+            threads=threads,
         )
         leaf_of[tier.members] = member_leaf + np.uint32(first)
         centroids.append(means)
@@ -153,24 +169,31 @@ def build_part(
         first, done = first + tier.leaves, done + len(tier.members)
         tell("clustering", 0.8 * done / count)
     tell("coding", 0.8)
-    plan = LeafPlan(np.concatenate(centroids), np.concatenate(floors), metric)
+    plan = LeafPlan(origin, np.concatenate(centroids), np.concatenate(floors), metric)
     part = lay_out(vectors, leaf_of, plan, labels=labels, threads=threads)
     tell("coding", 1.0)
     return part
 
 
+def centre_of(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`[dim]` the mean of some vectors, zeros where there are none."""
+    total = vectors.sum(axis=0, dtype=np.float64)
+    return np.asarray(total / max(len(vectors), 1), np.float32)
+
+
 def flat_part(
     vectors: NDArray[np.float32],
     *,
+    origin: NDArray[np.float32],
     metric: Metric,
     labels: NDArray[np.int64] | None,
     threads: int | None,
 ) -> Part:
-    """Vectors that every search looks at."""
+    """Vectors that every search looks at, coded relative to an origin."""
     count = len(vectors)
     order = np.full(-(-count // BLOCK) * BLOCK, NO_ROW)
     order[:count] = np.arange(count)
-    rows = pack_rows(vectors, order, metric=metric, threads=threads)
+    rows = pack_rows(vectors, order, origin=origin, metric=metric, threads=threads)
     return Part(vectors, count, vectors.shape[1], labels, rows, None, all_places(order))
 
 
@@ -198,18 +221,18 @@ def lay_out(
     order = np.full(int(begins[-1]) * BLOCK, NO_ROW)
     firsts = np.cumsum(sizes) - sizes
     order[np.arange(count) + np.repeat(begins[:-1] * BLOCK - firsts, sizes)] = by_leaf
-    rows = pack_rows(vectors, order, metric=metric, threads=threads)
+    rows = pack_rows(vectors, order, origin=plan.origin, metric=metric, threads=threads)
 
     filled = sizes > 0
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     entries = (np.ones(count, np.float32), by_leaf.astype(np.int32), offsets)
     membership = sp.csr_matrix(entries, (leaves, count))
     means = plan.centroids.copy()
-    means[filled] = (membership @ vectors)[filled] / sizes[filled, None]
-    squares = np.bincount(leaf_of, squared_norms(vectors), minlength=leaves)
+    means[filled] = (membership @ vectors)[filled] / sizes[filled, None] - plan.origin
+    squares = np.bincount(leaf_of, squared_distances(vectors, plan.origin), minlength=leaves)
     deviations = squares / np.maximum(sizes, 1) - np.einsum("ij,ij->i", means, means, dtype=np.float64)
     spreads = np.sqrt(np.maximum(deviations, 0.0) / dim).astype(np.float32)
-    table = Leaves(begins, means, spreads, plan.floors, metric)
+    table = Leaves(begins, means, spreads, plan.floors, plan.reach, metric)
     return Part(vectors, count, dim, labels, rows, table, all_places(order))
 
 
@@ -240,5 +263,5 @@ def decoded(part: Part) -> NDArray[np.float32]:
         rows = groups.reshape(len(some) * BLOCK, -1)[:, : part.dim].astype(np.float32) - 128
         places = slice(start * BLOCK, start * BLOCK + len(rows))
         there = order[places] != NO_ROW
-        vectors[order[places][there]] = rows[there] * scale[places][there, None]
+        vectors[order[places][there]] = rows[there] * scale[places][there, None] + part.rows.origin
     return vectors

@@ -1,4 +1,4 @@
-"""Vectors in leaves, as eight-bit codes, and the native approximate search through them, by label."""
+"""Coded vectors in leaves, and the native approximate search through them, by label."""
 
 from __future__ import annotations
 
@@ -11,113 +11,8 @@ from numpy.typing import NDArray
 
 from shortlist import _native
 from shortlist.kernels.checks import check_threads
+from shortlist.kernels.leaf_codes import BLOCK, NO_ROW, RowCodes, all_places, pack_rows
 from shortlist.kernels.segments import FloatArray, Metric
-
-BLOCK: int = _native.LEAF_BLOCK
-MAX_DIM: int = _native.LEAF_MAX_DIM
-NO_ROW = np.uint32(_native.NO_ROW)
-
-# How many spreads beyond its centroid a leaf's best vector is expected: about what the best of some hundred
-# normal deviates needs. On trained vectors anything from 3 to 6 is equally good.
-REACH = 4.0
-
-
-@dataclass(frozen=True, eq=False)
-class RowCodes:
-    """The eight-bit form of some vectors, each with a scale of its own, 16 side by side.
-
-    Args:
-        order: `[places]` uint32, the vector at each place, `NO_ROW` where there is none.
-        codes: `[blocks, stride / 4, 64]` uint8.
-        scale: `[places]` float32, NaN where there is no vector.
-        bias: `[places]` float32, minus half the squared norms, for distances; None for inner products.
-    """
-
-    order: NDArray[np.uint32]
-    codes: NDArray[np.uint8]
-    scale: FloatArray
-    bias: FloatArray | None
-
-    @cached_property
-    def place_of(self) -> NDArray[np.uint32]:
-        """`[n]` the place of each vector, found out when first asked for."""
-        there = np.flatnonzero(self.order != NO_ROW)
-        places = np.empty(len(there), np.uint32)
-        places[self.order[there]] = there
-        return places
-
-    @property
-    def nbytes(self) -> int:
-        """How much memory it takes."""
-        arrays = (self.order, self.codes, self.scale, self.bias)
-        return sum(0 if array is None else array.nbytes for array in arrays)
-
-
-def pack_rows(
-    vectors: FloatArray, order: NDArray[np.uint32], *, metric: Metric, threads: int | None = None
-) -> RowCodes:
-    """Code vectors in an order of one's own.
-
-    Args:
-        vectors: `[n, dim]` float32, contiguous, finite.
-        order: `[places]` row numbers or `NO_ROW`, a multiple of 16.
-        metric: what the codes will be scored by.
-        threads: to work with; PyTorch's number by default.
-    """
-    dim = vectors.shape[1]
-    codes = np.empty((len(order) // BLOCK, -(-dim // 4), 4 * BLOCK), np.uint8)
-    scale = np.empty(len(order), np.float32)
-    _native.leaf_pack(vectors, order, check_threads(threads), codes, scale)
-    bias = None
-    if metric == "l2":
-        there = order != NO_ROW
-        bias = np.zeros(len(order), np.float32)
-        bias[there] = -0.5 * squared_norms(vectors)[order[there]]
-    return RowCodes(order, codes, scale, bias)
-
-
-def squared_norms(vectors: FloatArray) -> FloatArray:
-    """`[n]` squared Euclidean norms."""
-    squares: FloatArray = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float32)
-    return squares
-
-
-def train_leaves(
-    vectors: FloatArray,
-    members: NDArray[np.uint32],
-    leaves: int,
-    *,
-    iterations: int,
-    seed: int,
-    threads: int | None = None,
-) -> tuple[FloatArray, NDArray[np.uint32]]:
-    """Cluster some of the vectors by Lloyd's iterations; the same for any number of threads.
-
-    Args:
-        vectors: `[n, dim]` float32, contiguous, finite.
-        members: `[m]` the rows to cluster.
-        leaves: how many clusters, 1 to m.
-        iterations: how often the centroids move.
-        seed: of the first centroids, which are members.
-        threads: to work with; PyTorch's number by default.
-
-    Returns:
-        Centroids, `[leaves, dim]` float32, and the cluster of each member, `[m]` uint32.
-    """
-    centroids = np.empty((leaves, vectors.shape[1]), np.float32)
-    leaf_of = np.empty(len(members), np.uint32)
-    _native.leaf_train(vectors, members, iterations, seed, check_threads(threads), centroids, leaf_of)
-    return centroids, leaf_of
-
-
-def assign_leaves(
-    vectors: FloatArray, centroids: FloatArray, *, threads: int | None = None
-) -> NDArray[np.uint32]:
-    """`[n]` the nearest centroid of each vector, up to the error of the codes."""
-    leaf_of = np.empty(len(vectors), np.uint32)
-    members = np.arange(len(vectors), dtype=np.uint32)
-    _native.leaf_assign(vectors, members, centroids, check_threads(threads), leaf_of)
-    return leaf_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,10 +21,11 @@ class Leaves:
 
     Args:
         begins: `[leaves + 1]` int64, each leaf's first block.
-        centroids: `[leaves, dim]` float32.
+        centroids: `[leaves, dim]` float32, relative to the vectors' origin.
         spreads: `[leaves]` float32, root mean square deviation from the centroid, a dimension.
         floors: `[leaves]` float32, descending: the squared norm from which on a vector belongs to the leaf's
             tier.
+        reach: how many spreads beyond its centroid a leaf's best vector is expected.
         metric: what searches rank leaves by.
     """
 
@@ -137,6 +33,7 @@ class Leaves:
     centroids: FloatArray
     spreads: FloatArray
     floors: FloatArray
+    reach: float
     metric: Metric
 
     def __len__(self) -> int:
@@ -148,12 +45,13 @@ class Leaves:
         places = -(-len(self) // BLOCK) * BLOCK
         order = np.full(places, NO_ROW)
         order[: len(self)] = np.arange(len(self))
-        coded = pack_rows(self.centroids, order, metric=self.metric, threads=1)
+        there = np.zeros(self.centroids.shape[1], np.float32)  # centroids are relative already
+        coded = pack_rows(self.centroids, order, origin=there, metric=self.metric, threads=1)
         bias = coded.bias
         if bias is None:
             bias = np.zeros(places, np.float32)
             bias[: len(self)] = self.spreads
-        return _native.LeafTable(self.begins, coded.codes, coded.scale, bias, self.spreads)
+        return _native.LeafTable(self.begins, coded.codes, coded.scale, bias, self.spreads, self.reach)
 
     @property
     def nbytes(self) -> int:
@@ -174,7 +72,7 @@ class Part:
         rows: their codes.
         leaves: in which they lie; None: every search looks at all.
         allowed: `[blocks]` uint16, a bit for each place: the vectors that may be returned.
-        native_shared: the native side of a part that differs in `allowed` alone.
+        native_shared: the native side of a part that differs in `allowed` and `leaves` alone.
     """
 
     vectors: FloatArray | None
@@ -193,7 +91,15 @@ class Part:
             return self.native_shared
         rows = self.rows
         return _native.LeafPart(
-            self.dim, self.count, self.vectors, self.labels, rows.order, rows.codes, rows.scale, rows.bias
+            self.dim,
+            self.count,
+            self.vectors,
+            self.labels,
+            rows.origin,
+            rows.order,
+            rows.codes,
+            rows.scale,
+            rows.bias,
         )
 
     @cached_property
@@ -220,6 +126,12 @@ class Part:
         """The same part, sharing its arrays, with other vectors allowed."""
         return replace(self, allowed=allowed, native_shared=self.native_part)
 
+    def reaching(self, reach: float) -> Part:
+        """The same part, which has leaves, sharing its arrays, with another reach."""
+        assert self.leaves is not None
+        leaves = replace(self.leaves, reach=reach)
+        return replace(self, leaves=leaves, native_shared=self.native_part)
+
     def where(self, mask: NDArray[np.bool_]) -> Part:
         """The same part with those vectors allowed that were and whose labels `mask` allows.
 
@@ -236,6 +148,7 @@ class Part:
         begins = np.concatenate([[0], np.cumsum(-(-sizes.astype(np.int64) // BLOCK))]).astype(np.int64)
         places = int(begins[-1]) * BLOCK
         rows = RowCodes(
+            self.rows.origin,
             np.empty(places, np.uint32),
             np.empty((places // BLOCK, *self.rows.codes.shape[1:]), np.uint8),
             np.empty(places, np.float32),
@@ -246,12 +159,6 @@ class Part:
         )
         leaves = None if self.leaves is None else replace(self.leaves, begins=begins)
         return Part(self.vectors, self.count, self.dim, self.labels, rows, leaves, all_places(rows.order))
-
-
-def all_places(order: NDArray[np.uint32]) -> NDArray[np.uint16]:
-    """`[blocks]` uint16: a bit for each place that holds a vector."""
-    bits = np.packbits((order != NO_ROW).reshape(-1, BLOCK), axis=1, bitorder="little")
-    return bits.view("<u2").reshape(-1)
 
 
 def search_parts(
@@ -268,7 +175,7 @@ def search_parts(
     """About the best k vectors of several parts together.
 
     Args:
-        parts: at least one, all as wide as the queries; no label may live in two of them.
+        parts: at least one, all as wide as the queries and coded from one origin; no label may live in two.
         queries: `[batch, dim]` float32, contiguous, finite.
         k: results a query, at least 1.
         metric: `"dot"` or `"l2"`.
@@ -292,7 +199,6 @@ def search_parts(
         metric == "l2",
         keep,
         effort,
-        REACH,
         excluded,
         offsets,
         check_threads(threads),

@@ -11,14 +11,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from benchmarks.ann_contenders import Contender, Ours, Task, peers_over
+import numpy as np
+
+from benchmarks.ann_contenders import BUILD_THREADS, Contender, Ours, Task, peers_over
 from benchmarks.ann_curves import fitted_exponent
-from benchmarks.ann_data import VectorSet, clustered_cosine, clustered_l2, prepared
-from benchmarks.ann_measure import Measurement
+from benchmarks.ann_data import VectorSet, clustered_cosine, clustered_l2, exact, prepared
+from benchmarks.ann_measure import Measurement, recall
 from benchmarks.ann_race import Choice, best_choices, race, repeated
 from benchmarks.ann_recsys import recsys
 from benchmarks.ann_trained import als_gowalla, two_tower_gowalla, two_tower_ml1m
 from benchmarks.harness import Figure
+from shortlist.index import Approximate
 from shortlist.kernels import kernels_in_use, use_kernels
 
 RECALLS = (0.90, 0.95, 0.99)
@@ -31,6 +34,7 @@ SINGLE = Task(single=True, sample=500, count=2_000)
 SHARES = {"filter10": 0.1, "filter1": 0.01}
 SIZES = {"100k": 100_000, "1M": 1_000_000, "4M": 4_000_000}
 ROWS = 1_000_000  # of the two-tower sets
+REPLACED_QUERIES = 2_000
 
 
 def run(*, quick: bool) -> list[Figure]:
@@ -71,6 +75,7 @@ def _recsys() -> Iterator[Figure]:
     if choice is not None:
         yield from _two_threads(ours, choice)
         yield from _kernels(choice)
+        yield _replaced(vectors, effort=choice.knob)
     del ours, choice
     yield from _compact(vectors)
     yield from _scaling()
@@ -93,24 +98,27 @@ def _real() -> Iterator[Figure]:
 def _other_metrics() -> Iterator[Figure]:
     """Vectors of length 1, where norms say nothing, and distances."""
     cosine = prepared("cosine384-137k", partial(clustered_cosine, 137_000), metric="cosine")
-    yield from _versus_all("cosine384", cosine, 1.0)
+    yield from _versus_all("cosine384", cosine, 1.0, single=True)
     yield from _versus_all("l2", prepared("l2-200k", partial(clustered_l2, 200_000), metric="l2"), 1.0)
 
 
-def _versus_all(name: str, vectors: VectorSet, target: float | None) -> list[Figure]:
+def _versus_all(name: str, vectors: VectorSet, target: float | None, *, single: bool = False) -> list[Figure]:
     graphs = ["hnswlib"] if len(vectors.base) <= GRAPHS_TO else []
     ours = Ours(vectors)
     with peers_over(vectors, [*LIBRARIES, *graphs]) as peers:
-        return list(_compare(f"{name}_batch", [ours, *peers], BATCH, dict.fromkeys(RECALLS, target)))
+        figures = list(_compare(f"{name}_batch", [ours, *peers], BATCH, dict.fromkeys(RECALLS, target)))
+        if single:  # one query at a time, where a graph's few steps count
+            figures += _compare(f"{name}_single", [ours, *peers], SINGLE, dict.fromkeys(RECALLS))
+        return figures
 
 
 def _compare(
     prefix: str, contenders: Sequence[Contender], task: Task, targets: dict[float, float | None]
 ) -> Iterator[Figure]:
     outcomes = race(contenders, task, list(targets), repeats=REPEATS)
-    for recall, outcome in outcomes.items():
-        name = f"{prefix}_r{100 * recall:.0f}"
-        yield outcome.ratio(f"{name}_vs_best", targets[recall])
+    for wanted, outcome in outcomes.items():
+        name = f"{prefix}_r{100 * wanted:.0f}"
+        yield outcome.ratio(f"{name}_vs_best", targets[wanted])
         yield from outcome.speeds(name)
 
 
@@ -155,6 +163,21 @@ def _kernels(choice: Choice) -> Iterator[Figure]:
 def _memory(ours: Ours) -> Iterator[Figure]:
     share = ours.bytes_per_item / (ours.vectors.base.shape[1] * 4)
     yield Figure("memory_vs_vectors", share, "of float32", 1.3, at_least=False)
+
+
+def _replaced(vectors: VectorSet, *, effort: int) -> Figure:
+    """The recall that an effort loses when half of the items get other vectors, in random order."""
+    new, query = vectors.base, vectors.query[:REPLACED_QUERIES]
+    changed = np.random.default_rng(0).permutation(len(new))[: len(new) // 2]
+    old = new.copy()
+    old[changed] = _recsys_set("4M").base[changed]  # the same model's, but others
+    index = Approximate(new.shape[1], threads=BUILD_THREADS).fit(np.arange(len(old)), old)
+    before = recall(index.search(query, 10, effort=effort).ids, exact(old, query, vectors.metric)[:, :10])
+    for some in np.array_split(changed, 50):
+        index.update(some, new[some])
+    index.settle()
+    after = recall(index.search(query, 10, effort=effort).ids, vectors.truth()[: len(query), :10])
+    return Figure("replaced_half_recall_loss", before - after, "", 0.01, at_least=False)
 
 
 def _compact(vectors: VectorSet) -> Iterator[Figure]:

@@ -23,7 +23,7 @@ from benchmarks.ann_measure import measure
 
 THREADS = 2  # of a build; searches have one
 REORDER = (34, 21, 13, 8, 5, 3)  # candidates scored exactly, as multiples of k; what reaches most comes first
-POINTS_A_LIST = 64  # that FAISS's lists are trained on: with all of a million it takes minutes and gains little
+POINTS_A_LIST = 64  # that FAISS's lists are trained on; with all of a million it takes minutes
 OVERFETCH = (1.15, 1.3, 1.6, 2.2)  # candidates asked for, as multiples of k / selectivity
 
 

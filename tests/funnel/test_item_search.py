@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import shortlist as sl
 from shortlist.cli.train import searches
-from shortlist.errors import ConfigError
+from shortlist.errors import BundleError, ConfigError
 from shortlist.funnel import item_search
 from shortlist.funnel.bundle import load_bundle, save_bundle
+from shortlist.funnel.item_search import ItemSearch
 from shortlist.funnel.retrieve import Nearest
-from shortlist.index import leaves
+from shortlist.index import Approximate, leaves
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +108,40 @@ def test_a_bundle_keeps_the_recall_and_answers_the_same(
     assert retriever.recall == 0.8
     users = data.user_vocabulary.ids[:20]
     assert loaded.recommend(users).frame.equals(funnel.recommend(users).frame)
+
+
+def test_a_bundle_keeps_the_index_and_does_not_build_it_again(
+    data: sl.Dataset, towers: sl.TwoTower, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    funnel = sl.Funnel(retrieve=[Nearest(towers, k=100)], size=10, data=data)
+    kept = funnel.retrievers[0].search
+    save_bundle(funnel, tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "retriever-0" / "items.index").is_file()
+
+    def build(*args: object, **options: object) -> ItemSearch:
+        raise AssertionError("the index was built again")
+
+    monkeypatch.setattr(ItemSearch, "build", build)
+    loaded = load_bundle(tmp_path / "bundle")
+    search = loaded.retrievers[0].search
+    assert search.recall == kept.recall
+    assert search.index.curve() == kept.index.curve()
+    users = data.user_vocabulary.ids[:50]
+    assert loaded.recommend(users).frame.equals(funnel.recommend(users).frame)
+    exact = sl.Funnel(retrieve=[Nearest(towers, k=100, recall=1)], size=10, data=data)
+    save_bundle(exact, tmp_path / "exact")
+    assert not list((tmp_path / "exact").rglob("*.index"))
+    assert load_bundle(tmp_path / "exact").retrievers[0].search is None
+
+
+@pytest.mark.parametrize("items", [1199, 1200])
+def test_an_index_of_other_items_than_the_models_is_refused(
+    towers: sl.TwoTower, tmp_path: Path, items: int
+) -> None:
+    ids = np.arange(items) + (items == 1200) * 5 + 1
+    Approximate(16).fit(ids, towers.item_vectors[1 : items + 1].numpy()).save(tmp_path / "items.index")
+    with pytest.raises(BundleError, match="items with 16 values each, the model has 1,200 with 16"):
+        ItemSearch.load(tmp_path / "items.index", towers, recall=0.9)
 
 
 def test_training_says_what_recall_the_index_gives(data: sl.Dataset, towers: sl.TwoTower) -> None:

@@ -18,6 +18,7 @@ from shortlist.data.storage import load_dataset, save_dataset
 from shortlist.errors import BundleError
 from shortlist.funnel.description import AGAIN, FunnelDescription, RetrieverDescription
 from shortlist.funnel.funnel import Funnel
+from shortlist.funnel.item_search import Embedder, ItemSearch
 from shortlist.funnel.rank import Scored
 from shortlist.funnel.retrieve import Nearest, Popular, Retriever
 from shortlist.models.ranker import Ranker
@@ -117,7 +118,11 @@ def _describe(retriever: Retriever, folder: Path, name: str) -> dict[str, Any]:
     described = {"kind": kind, "model": name, "k": retriever.k, "name": retriever.name}
     if isinstance(retriever, Popular):
         return described | {"half_life": retriever.half_life}
-    return described | {"recall": float(retriever.recall)}
+    index, search = None, retriever.indexed()
+    if search is not None:
+        search.save(folder / name / "items.index")
+        index = {"file": f"{name}/items.index", "found": search.recall}
+    return described | {"recall": float(retriever.recall), "index": index}
 
 
 def _retriever(described: RetrieverDescription, folder: Path, data: Dataset) -> Retriever:
@@ -125,7 +130,10 @@ def _retriever(described: RetrieverDescription, folder: Path, data: Dataset) -> 
     if isinstance(model, Ranker):
         raise BundleError("a Ranker cannot retrieve", where=str(folder / described.model), remedy=AGAIN)
     if described.kind == "Nearest":
-        return Nearest(model, described.k, described.name, described.recall)
+        nearest = Nearest(model, described.k, described.name, described.recall)
+        if described.index is not None and isinstance(model, Embedder):
+            nearest.search = ItemSearch.load(folder / described.index, model, recall=described.found)
+        return nearest
     popular = Popular(described.k, described.half_life, described.name)
     popular.model = model
     return popular

@@ -23,6 +23,8 @@ class RetrieverDescription:
         name: its name.
         half_life: of a `Popular`.
         recall: of a `Nearest`.
+        index: the file of its approximate index, or None where there is none.
+        found: the share of the exact candidates that the index was measured to find.
     """
 
     kind: str
@@ -31,6 +33,8 @@ class RetrieverDescription:
     name: str
     half_life: str | None
     recall: float
+    index: str | None
+    found: float
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,17 @@ def _retriever(read: _Reader) -> RetrieverDescription:
         raise read.refused(f"half_life is {half_life!r}")
     name = read.value("name", str)
     recall = read.value("recall", float) if kind == "Nearest" else 1.0
-    return RetrieverDescription(kind, read.model("model"), read.value("k", int), name, half_life, recall)
+    index = read.optional("index") if kind == "Nearest" and "index" in read.fields else None
+    return RetrieverDescription(
+        kind,
+        read.model("model"),
+        read.value("k", int),
+        name,
+        half_life,
+        recall,
+        index=None if index is None else index.file("file"),
+        found=0.0 if index is None else index.value("found", float),
+    )
 
 
 class _Reader:
@@ -118,6 +132,12 @@ class _Reader:
         if f"{folder}/model.json" not in self.files:
             raise self.refused(f"the bundle has no model {folder!r}")
         return folder
+
+    def file(self, name: str) -> str:
+        file: str = self.value(name, str)
+        if file not in self.files:
+            raise self.refused(f"the bundle has no file {file!r}")
+        return file
 
     def refused(self, what: str) -> BundleError:
         return BundleError(f"not a funnel: {what}", where=self.where, remedy=AGAIN)

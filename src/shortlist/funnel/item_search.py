@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 from shortlist.data.dataset import Dataset
 from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
+from shortlist.errors import BundleError
 from shortlist.index import Approximate
 from shortlist.models.recommender import Recommender
 
@@ -72,6 +74,32 @@ class ItemSearch:
         exact = index.search(measuring, k, effort=len(index)).ids
         hits = np.mean([len(np.intersect1d(some, all_)) for some, all_ in zip(found, exact, strict=True)])
         return cls(index, vectors, _version(vectors), float(hits) / found.shape[1])
+
+    def save(self, file: Path) -> None:
+        """Write the index; what else there is to know goes with the funnel's description."""
+        self.index.save(file)
+
+    @classmethod
+    def load(cls, file: Path, model: Embedder, *, recall: float) -> ItemSearch:
+        """Map the index that was saved with a model.
+
+        Args:
+            file: that `save` wrote.
+            model: as it was when the index was built.
+            recall: as measured then.
+
+        Raises:
+            BundleError: the file is damaged, or holds other items than the model has.
+        """
+        index, vectors = Approximate.load(file), model.item_vectors
+        if index.dim != vectors.shape[1] or not np.array_equal(index.ids, np.arange(1, len(vectors))):
+            raise BundleError(
+                f"it holds {len(index):,} items with {index.dim} values each, the model has "
+                f"{len(vectors) - 1:,} with {vectors.shape[1]}",
+                where=str(file),
+                remedy="save the bundle again",
+            )
+        return cls(index, vectors, _version(vectors), recall)
 
     def stands_for(self, model: Embedder) -> bool:
         """Whether the model's embeddings are still those that were indexed."""

@@ -69,20 +69,20 @@ class Nearest:
         learned = fitted_data(self.model)
         remedy = "train it on this data, or give the data that it was trained on"
         check_same_ids(learned, data, what=f"the model of retriever {self.name!r}", remedy=remedy)
-        self._searched()
+        self.indexed()
         return self
 
     def retrieve(
         self, requests: Requests, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """The best items of the whole catalogue, or about; see `Recommender.retrieve`."""
-        search = self._searched()
+        search = self.indexed()
         if search is None or not isinstance(self.model, Embedder):
             return self.model.retrieve(requests, k, exclude=exclude, where=where)
         return search.retrieve(self.model, requests, k, exclude=exclude, where=where)
 
-    def _searched(self) -> ItemSearch | None:
-        """The index over the model as it is now, or None where an exact search is better."""
+    def indexed(self) -> ItemSearch | None:
+        """The approximate index over the model as it is now, or None where an exact search is better."""
         model = self.model
         if self.recall == 1 or not worth_indexing(model):
             return None

@@ -104,7 +104,8 @@ def plan_tiers(squared_norms: NDArray[np.float32], *, by_length: bool) -> list[T
     """
     count = len(squared_norms)
     longest = np.argsort(-squared_norms, kind="stable").astype(np.uint32)
-    ratio = np.sqrt(squared_norms[longest[count // 50]] / max(squared_norms[longest[count // 2]], 1e-30))
+    long, median = (float(squared_norms[longest[place]]) for place in (count // 50, count // 2))
+    ratio = np.sqrt(long / max(median, 1e-30))
     shares = TIERS if by_length and ratio > WORTHWHILE_RATIO else ONE_TIER
     # Leaves grow with the square root of the catalogue, as their number does.
     growth = np.sqrt(count / 1e6)

@@ -1,17 +1,17 @@
 // The module `shortlist._native`. It checks no more than it needs to stay in bounds: the Python module
 // `shortlist.kernels` is its only caller and says what is wrong in words.
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
-#include <stdexcept>
 #include <utility>
 
+#include "arrays.hpp"
 #include "checksum.hpp"
 #include "leaves/bindings.hpp"
 #include "search.hpp"
+#include "softmax/bindings.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -19,20 +19,7 @@ using namespace shortlist;
 
 namespace {
 
-template <class T, int kAxes>
-using Array = nb::ndarray<T, nb::ndim<kAxes>, nb::c_contig, nb::device::cpu>;
-
 static_assert(sizeof(BlockStats) == 5 * sizeof(double));
-
-// None arrives as an array that is not valid.
-template <class AnyArray>
-auto data_or_null(const AnyArray& array) {
-  return array.is_valid() ? array.data() : nullptr;
-}
-
-void require(bool holds, const char* what) {
-  if (!holds) throw std::invalid_argument(what);
-}
 
 // A segment that keeps the arrays it looks at alive.
 class OwnedSegment {
@@ -170,6 +157,7 @@ NB_MODULE(_native, m) {
       "stats"_a.noconvert());
 
   leaves::bind(m);
+  softmax::bind(m);
 
   m.def(
       "checksum",

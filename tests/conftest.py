@@ -1,11 +1,15 @@
-"""Where the tests find real data and the peers' recorded outputs."""
+"""Where the tests find real data and the peers' recorded outputs, and the instruction sets to test."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from shortlist import kernels
+from shortlist.errors import ConfigError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -27,3 +31,14 @@ def data_dir() -> Path:
 def goldens_dir() -> Path:
     """The folder of the peers' recorded outputs (`SHORTLIST_GOLDENS`)."""
     return _shared_folder("SHORTLIST_GOLDENS", "goldens")
+
+
+@pytest.fixture(params=["avx512", "avx2", "portable"])
+def instructions(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each instruction set that this processor has, while the test runs."""
+    try:
+        kernels.use_kernels(request.param)
+    except ConfigError as error:
+        pytest.skip(str(error))
+    yield request.param
+    kernels.use_kernels()

@@ -37,6 +37,23 @@ def encode(
     codes: NDArray[np.uint8],
     stats: NDArray[np.float64],
 ) -> None: ...
+def softmax_loss(
+    queries: NDArray[np.generic],
+    candidates: NDArray[np.generic],
+    positives: NDArray[np.generic],
+    bias: NDArray[np.generic] | None,
+    own_bias: NDArray[np.generic] | None,
+    masked_score: float,
+    mask: NDArray[np.generic] | None,
+    by_id: NDArray[np.generic] | None,
+    run_begins: NDArray[np.generic] | None,
+    run_ends: NDArray[np.generic] | None,
+    weights: NDArray[np.generic] | None,
+    threads: int,
+    losses: NDArray[np.float32],
+    grad_queries: NDArray[np.float32] | None,
+    grad_candidates: NDArray[np.float32] | None,
+) -> None: ...
 
 LEAF_BLOCK: int
 LEAF_MAX_DIM: int

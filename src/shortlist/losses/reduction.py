@@ -24,9 +24,27 @@ def weighted_mean(losses: Tensor, sample_weight: Tensor | None = None) -> Tensor
     """
     if sample_weight is None:
         return losses.mean() if losses.numel() else losses.sum()
+    return (losses * normalised_weights(sample_weight, losses)).sum()
+
+
+def normalised_weights(sample_weight: Tensor | None, losses: Tensor) -> Tensor:
+    """What each loss counts in the weighted mean.
+
+    Args:
+        sample_weight: as `weighted_mean`.
+        losses: `[batch, ...]`, whose shape and dtype count.
+
+    Returns:
+        Weights in the losses' shape that sum to 1; to 0 when all are 0.
+
+    Raises:
+        ShapeError: there is not one weight an example.
+    """
+    if sample_weight is None:
+        return torch.full_like(losses, 1 / max(losses.numel(), 1), requires_grad=False)
     weight = expand_weight(sample_weight, losses).to(losses.dtype)
     total = weight.sum()
-    return (losses * weight).sum() / torch.where(total > 0, total, torch.ones_like(total))
+    return weight / torch.where(total > 0, total, torch.ones_like(total))
 
 
 def expand_weight(sample_weight: Tensor, values: Tensor) -> Tensor:

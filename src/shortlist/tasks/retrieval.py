@@ -115,13 +115,16 @@ class Retrieval(nn.Module):
             "num_hard_negatives": self.num_hard_negatives,
         }
         if self.loss is None and not self.batch_metrics:
-            losses = in_batch_softmax(
-                query_embeddings, candidate_embeddings, **rules, one_embedding_per_id=one_embedding_per_id
+            return in_batch_softmax(
+                query_embeddings,
+                candidate_embeddings,
+                **rules,
+                one_embedding_per_id=one_embedding_per_id,
+                reduction="mean",
+                sample_weight=sample_weight,
             )
-        else:
-            scores, targets = in_batch_scores(query_embeddings, candidate_embeddings, **rules)
-            losses = self._losses(scores, targets, sample_weight)
-        return weighted_mean(losses, sample_weight)
+        scores, targets = in_batch_scores(query_embeddings, candidate_embeddings, **rules)
+        return weighted_mean(self._losses(scores, targets, sample_weight), sample_weight)
 
     def config(self) -> dict[str, Any]:
         """The settings, for a file: `Retrieval(**config)` is the same task without its batch metrics.

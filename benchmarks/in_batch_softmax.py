@@ -1,0 +1,119 @@
+"""Forward and backward of the in-batch softmax: ours beside PyTorch's plain form, eager and compiled.
+
+The plain form is `cross_entropy(queries @ candidates.T, arange)`. Before anything is timed its loss and its
+gradients are compared with ours. Times are medians of rounds in turn. The rate counts the three products and
+nothing else; its share is of what one core of the recorded machine can multiply and add, 246 GFLOP/s.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from benchmarks.harness import Figure, interleave, ratio_of_medians
+from shortlist.losses import in_batch_softmax
+
+SHAPES = ((1024, 32), (4096, 32), (4096, 64), (8192, 64), (16384, 128))
+QUICK_SHAPES = ((1024, 32), (4096, 32))
+TARGETS = {(4096, 32): (1.5, 2.8), (8192, 64): (1.5, 2.8)}  # over the compiled and over the eager form
+THREADS = (1, 2)
+TOLERANCE = 1e-5  # of the largest gradient
+MEMORY_SHAPE = (8192, 64)
+CORE_LIMIT = 246e9  # float32 operations a second
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def run(*, quick: bool) -> list[Figure]:
+    """All shapes with one thread and with two; with one thread the figures have targets."""
+    figures = []
+    for threads in THREADS[:1] if quick else THREADS:
+        torch.set_num_threads(threads)
+        for shape in QUICK_SHAPES if quick else SHAPES:
+            figures += _compare(*shape, threads, repeats=3 if quick else 7)
+    if not quick:
+        figures.append(_memory())
+    return figures
+
+
+def ours(queries: Tensor, candidates: Tensor) -> Tensor:
+    """The mean loss, fused."""
+    return in_batch_softmax(queries, candidates, reduction="mean")
+
+
+def plain(queries: Tensor, candidates: Tensor) -> Tensor:
+    """The mean loss as one would write it down."""
+    return functional.cross_entropy(queries @ candidates.T, torch.arange(len(queries)))
+
+
+def _compare(batch: int, dim: int, threads: int, *, repeats: int) -> Iterator[Figure]:
+    pair = _embeddings(batch, dim)
+    compiled = torch.compile(plain, dynamic=False)
+    _check_same(pair)
+    forms = {"ours": ours, "compile": compiled, "eager": plain}
+    taken = interleave({name: partial(_seconds, form, pair) for name, form in forms.items()}, repeats=repeats)
+    name = f"fp32_{batch}x{dim}" + ("" if threads == 1 else f"_{threads}_threads")
+    targets = TARGETS.get((batch, dim), (None, None)) if threads == 1 else (None, None)
+    for peer, target in zip(("compile", "eager"), targets, strict=True):
+        ratio, spread = ratio_of_medians(taken[peer], taken["ours"])
+        yield Figure(f"{name}_vs_{peer}", ratio, target=target, spread=spread)
+    for who, seconds in taken.items():
+        milliseconds = [1e3 * each for each in seconds]
+        spread = min(milliseconds), max(milliseconds)
+        yield Figure(f"{name}_{who}", statistics.median(milliseconds), "ms", spread=spread)
+    rate = 6 * batch * batch * dim / statistics.median(taken["ours"])
+    yield Figure(f"{name}_rate", rate / 1e9, "GFLOP/s")
+    yield Figure(f"{name}_share_of_limit", rate / (CORE_LIMIT * threads))
+
+
+def _embeddings(batch: int, dim: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    queries, candidates = (torch.randn(batch, dim, generator=generator) for _ in range(2))
+    return (queries / dim**0.5).requires_grad_(), (candidates + queries).detach().requires_grad_()
+
+
+def _seconds(loss: Loss, pair: tuple[Tensor, Tensor]) -> float:
+    started = time.perf_counter()
+    torch.autograd.grad(loss(*pair), pair)
+    return time.perf_counter() - started
+
+
+def _check_same(pair: tuple[Tensor, Tensor]) -> None:
+    results = [(loss(*pair), *torch.autograd.grad(loss(*pair), pair)) for loss in (ours, plain)]
+    for one, other in zip(*results, strict=True):
+        if float((one - other).abs().max()) > TOLERANCE * float(other.abs().max()):
+            raise RuntimeError("ours and PyTorch's plain form disagree")
+
+
+def _memory() -> Figure:
+    """What a step adds to the peak of a process's resident memory, ours over the eager form's."""
+    added = {}
+    for name in ("ours", "plain"):
+        code = f"from benchmarks import in_batch_softmax as b; print(b.added_memory(b.{name}))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        added[name] = float(done.stdout)
+    return Figure("memory_vs_eager", added["ours"] / added["plain"], target=0.1, at_least=False)
+
+
+def added_memory(loss: Loss) -> int:
+    """Kibibytes that one step adds to the peak of this process.
+
+    Args:
+        loss: of queries and candidates.
+    """
+    torch.set_num_threads(1)
+    small, large = _embeddings(64, MEMORY_SHAPE[1]), _embeddings(*MEMORY_SHAPE)
+    _seconds(loss, small)  # what is loaded and made once
+    gradients = [torch.ones_like(each) for each in large]  # stay either way
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    del gradients
+    _seconds(loss, large)
+    return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, 1)

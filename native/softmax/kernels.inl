@@ -1,0 +1,143 @@
+// The kernels in terms of vectors of LANES floats; each instruction set includes this file with LANES, SIMD (the
+// target of its functions) and WIDE (whether there are 32 registers) of its own.
+#include <cstdint>
+
+#include "kernels.hpp"
+
+namespace shortlist::softmax {
+namespace {
+
+#define INLINE SIMD inline __attribute__((always_inline))
+#define UNROLLED _Pragma("GCC unroll 16")
+
+typedef float Vec __attribute__((vector_size(LANES * 4)));
+typedef std::int32_t Whole __attribute__((vector_size(LANES * 4)));
+typedef float Unaligned __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+
+constexpr int kPanelVecs = WIDE ? 4 : 2;
+constexpr int kPanel = kPanelVecs * LANES;
+constexpr int kScoreRows = 6;
+constexpr int kMostVecs = WIDE ? 4 : 2;         // of an embedding, at a time
+constexpr std::int64_t kColumns = 2 * kPanel;   // of the tile that both gradients read while they are near
+
+INLINE Vec load(const float* from) { return *reinterpret_cast<const Unaligned*>(from); }
+INLINE void store(float* to, Vec value) { *reinterpret_cast<Unaligned*>(to) = value; }
+
+// e^x for x <= 0, to about one unit in the last place: 2^n e^r, r within half of log 2 (Cephes' polynomial). What
+// is below the smallest normal number is 0; NaN stays NaN.
+INLINE Vec exponential(Vec x) {
+  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest whole number in the low bits
+  const Vec shifted = x * 1.44269504088896341f + kRound;
+  const Vec n = shifted - kRound;
+  const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  Vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = (p * r) * r + r + 1.0f;
+  const Whole scaled = __builtin_bit_cast(Whole, p) + (__builtin_bit_cast(Whole, shifted) << 23);
+  return x < -87.0f ? Vec{} : __builtin_bit_cast(Vec, scaled);
+}
+
+SIMD void score_rows(const float* queries, std::int64_t padded, std::int64_t dim, const float* panel,
+                     const float* bias, float* scores, std::int64_t stride) {
+  Vec sums[kScoreRows][kPanelVecs];
+  UNROLLED for (int v = 0; v < kPanelVecs; ++v) {
+    const Vec start = load(bias + v * LANES);
+    UNROLLED for (int r = 0; r < kScoreRows; ++r) sums[r][v] = start;
+  }
+  for (std::int64_t k = 0; k < dim; ++k) {
+    Vec candidates[kPanelVecs];
+    UNROLLED for (int v = 0; v < kPanelVecs; ++v) candidates[v] = load(panel + k * kPanel + v * LANES);
+    UNROLLED for (int r = 0; r < kScoreRows; ++r) {
+      const float query = queries[r * padded + k];
+      UNROLLED for (int v = 0; v < kPanelVecs; ++v) sums[r][v] += candidates[v] * query;
+    }
+  }
+  UNROLLED for (int r = 0; r < kScoreRows; ++r)
+    UNROLLED for (int v = 0; v < kPanelVecs; ++v) store(scores + r * stride + v * LANES, sums[r][v]);
+}
+
+SIMD void scores(const float* queries, std::int64_t rows, std::int64_t padded, std::int64_t dim, const float* panels,
+                 std::int64_t width, const float* bias, float* out, std::int64_t stride) {
+  for (std::int64_t j = 0; j < width; j += kPanel)
+    for (std::int64_t r = 0; r < rows; r += kScoreRows)
+      score_rows(queries + r * padded, padded, dim, panels + j * dim, bias + j, out + r * stride + j, stride);
+}
+
+SIMD Normaliser exponentials(float* row, std::int64_t width, float at_least) {
+  constexpr int kVecs = kPanelVecs;
+  Vec most[kVecs], sums[kVecs] = {};
+  UNROLLED for (int v = 0; v < kVecs; ++v) most[v] = load(row + v * LANES);
+  for (std::int64_t j = kPanel; j < width; j += kPanel)
+    UNROLLED for (int v = 0; v < kVecs; ++v) {
+      const Vec value = load(row + j + v * LANES);
+      most[v] = value > most[v] ? value : most[v];
+    }
+  float largest = at_least;
+  for (int v = 0; v < kVecs; ++v)
+    for (int lane = 0; lane < LANES; ++lane) largest = most[v][lane] > largest ? most[v][lane] : largest;
+  for (std::int64_t j = 0; j < width; j += kPanel)
+    UNROLLED for (int v = 0; v < kVecs; ++v) {
+      const Vec value = exponential(load(row + j + v * LANES) - largest);
+      store(row + j + v * LANES, value);
+      sums[v] += value;
+    }
+  float sum = 0;
+  for (int v = 0; v < kVecs; ++v)
+    for (int lane = 0; lane < LANES; ++lane) sum += sums[v][lane];
+  return {largest, sum};
+}
+
+// Adds a sum of `count` rows of `kVecs` vectors each to kRows results: factors[k * by_step + r * by_row] of row k.
+template <int kRows, int kVecs>
+INLINE void add_products(const float* factors, std::int64_t by_step, std::int64_t by_row, const float* rows,
+                         std::int64_t count, std::int64_t dim, float* results) {
+  Vec sums[kRows][kVecs];
+  UNROLLED for (int r = 0; r < kRows; ++r)
+    UNROLLED for (int v = 0; v < kVecs; ++v) sums[r][v] = load(results + r * dim + v * LANES);
+  for (std::int64_t k = 0; k < count; ++k) {
+    Vec row[kVecs];
+    UNROLLED for (int v = 0; v < kVecs; ++v) row[v] = load(rows + k * dim + v * LANES);
+    UNROLLED for (int r = 0; r < kRows; ++r) {
+      const float factor = factors[k * by_step + r * by_row];
+      UNROLLED for (int v = 0; v < kVecs; ++v) sums[r][v] += row[v] * factor;
+    }
+  }
+  UNROLLED for (int r = 0; r < kRows; ++r)
+    UNROLLED for (int v = 0; v < kVecs; ++v) store(results + r * dim + v * LANES, sums[r][v]);
+}
+
+// Both gradients for some columns of the tile and kVecs vectors of the embeddings.
+template <int kVecs>
+SIMD void gradients_of(const float* tile, std::int64_t rows, std::int64_t columns, std::int64_t stride,
+                       const float* candidates, const float* queries, std::int64_t dim, float* grad_queries,
+                       float* grad_candidates) {
+  constexpr int kQueries = (WIDE ? kVecs <= 2 : kVecs == 1) ? 12 : 6;
+  constexpr int kCandidates = (WIDE ? 16 : 8) / (kVecs == 3 ? 4 : kVecs);
+  for (std::int64_t r = 0; r < rows; r += kQueries)
+    add_products<kQueries, kVecs>(tile + r * stride, 1, stride, candidates, columns, dim, grad_queries + r * dim);
+  for (std::int64_t j = 0; j < columns; j += kCandidates)
+    add_products<kCandidates, kVecs>(tile + j, stride, 1, queries, rows, dim, grad_candidates + j * dim);
+}
+
+SIMD void gradients(const float* tile, std::int64_t rows, std::int64_t width, std::int64_t stride,
+                    const float* candidates, const float* queries, std::int64_t dim, float* grad_queries,
+                    float* grad_candidates) {
+  for (std::int64_t j = 0; j < width; j += kColumns) {
+    const std::int64_t columns = width - j < kColumns ? width - j : kColumns;
+    for (std::int64_t d = 0; d < dim; d += kMostVecs * LANES) {
+      const std::int64_t vecs = (dim - d) / LANES < kMostVecs ? (dim - d) / LANES : kMostVecs;
+      const auto some = vecs == 1   ? gradients_of<1>
+                        : vecs == 2 ? gradients_of<2>
+                        : vecs == 3 ? gradients_of<kMostVecs == 4 ? 3 : 2>
+                                    : gradients_of<kMostVecs>;
+      some(tile + j, rows, columns, stride, candidates + j * dim + d, queries + d, dim, grad_queries + d,
+           grad_candidates + j * dim + d);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace shortlist::softmax

@@ -1,0 +1,32 @@
+// Softmax cross-entropy of queries over candidates, and its gradients, without the matrix of their scores.
+#pragma once
+
+#include <cstdint>
+
+namespace shortlist::softmax {
+
+struct Problem {
+  const float* queries;     // [batch, dim]
+  const float* candidates;  // [count, dim]
+  std::int64_t batch, count, dim;
+  const std::int64_t* positives;  // [batch] the column of each query's own candidate
+  const float* bias;              // [count] added to every query's scores; null: nothing
+  const float* own_bias;          // [batch] added to the positive's score; null: nothing
+
+  // What does not count scores `masked_score`; a positive always counts.
+  float masked_score;
+  const bool* mask;               // [batch, count] true where a candidate counts; null: all do
+  const std::int64_t* by_id;      // [count] candidates in the order of their ids; null: ids do not matter
+  const std::int64_t* run_begins; // [batch] where candidates with the id of a query's own begin in `by_id`
+  const std::int64_t* run_ends;   // [batch]
+};
+
+// Fills `losses`, [batch].
+void losses(const Problem& problem, int threads, float* losses);
+
+// Fills `losses` and the gradients of the sum of weights[i] * losses[i]: `grad_queries` [batch, dim] and
+// `grad_candidates` [count, dim]. The same numbers for the same number of threads.
+void losses_and_gradients(const Problem& problem, const float* weights, int threads, float* losses,
+                          float* grad_queries, float* grad_candidates);
+
+}  // namespace shortlist::softmax

@@ -1,0 +1,76 @@
+"""Softmax cross-entropy over many candidates, and its gradients, by the native kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from shortlist import _native
+from shortlist.kernels.checks import check_threads
+
+
+def softmax_loss(
+    queries: Tensor,
+    candidates: Tensor,
+    positives: Tensor,
+    bias: Tensor | None,
+    own_bias: Tensor | None,
+    mask: Tensor | None,
+    by_id: Tensor | None,
+    run_starts: Tensor | None,
+    run_ends: Tensor | None,
+    *,
+    masked_score: float,
+    weights: Tensor | None = None,
+    threads: int | None = None,
+) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+    """Cross-entropy of each query's own candidate among all, without the matrix of their scores.
+
+    Args:
+        queries: `[batch, dim]` float32 on the CPU, batch at least 1.
+        candidates: `[num_candidates, dim]` float32.
+        positives: `[batch]` int64, the row of each query's own candidate.
+        bias: `[num_candidates]` float32 added to every query's scores.
+        own_bias: `[batch]` float32 added to the positive's score.
+        mask: `[batch, num_candidates]` bool, True where a candidate counts; the positive always does.
+        by_id: `[num_candidates]` int64, rows of candidates; those from `run_starts[i]` to `run_ends[i]` do
+            not count for query i.
+        run_starts: `[batch]` int64.
+        run_ends: `[batch]` int64.
+        masked_score: the score of what does not count.
+        weights: `[batch]` float32; asks for the gradients of the weighted sum of the losses.
+        threads: to work with; PyTorch's number by default.
+
+    Returns:
+        `[batch]` losses in nats, and the gradients of queries and candidates where asked for.
+    """
+    losses = torch.empty(len(queries))
+    gradients = None if weights is None else (torch.empty(queries.shape), torch.empty(candidates.shape))
+    _native.softmax_loss(
+        _array(queries),
+        _array(candidates),
+        _array(positives),
+        _given(bias),
+        _given(own_bias),
+        masked_score,
+        _given(mask),
+        _given(by_id),
+        _given(run_starts),
+        _given(run_ends),
+        _given(weights),
+        check_threads(threads),
+        losses.numpy(),
+        None if gradients is None else gradients[0].numpy(),
+        None if gradients is None else gradients[1].numpy(),
+    )
+    return losses, gradients
+
+
+def _array(values: Tensor) -> NDArray[np.generic]:
+    return values.detach().contiguous().numpy()
+
+
+def _given(values: Tensor | None) -> NDArray[np.generic] | None:
+    return None if values is None else _array(values)

@@ -9,7 +9,17 @@ from pathlib import Path
 from benchmarks.harness import report
 from benchmarks.record import record
 
-NAMES = ("quality", "tutorial", "retrieval_training", "in_batch_softmax", "encode", "top_k", "ann", "import_time")
+NAMES = (
+    "quality",
+    "tutorial",
+    "retrieval_training",
+    "in_batch_softmax",
+    "tables",
+    "encode",
+    "top_k",
+    "ann",
+    "import_time",
+)
 SEED = 0
 
 

@@ -1,4 +1,4 @@
-"""Optimizers: Keras's Adagrad, its clipped form, and several side by side."""
+"""Optimizers: Keras's Adagrad, its clipped form, several side by side, and those for large tables."""
 
 import torch
 
@@ -32,3 +32,11 @@ both = training.CompositeOptimizer(
 )
 history = towers.fit(train, epochs=2, batch_size=256, optimizer=both, learning_rate=None)
 print("both", round(history.epochs[-1]["loss"], 3))
+
+# Ids by the million: gradients that name the rows of the batch, and optimizers that step these alone.
+for kind in (training.RowwiseAdagrad, training.LazyAdam):
+    large = sl.TwoTower(
+        sl.Tower([sl.Id("user_id")], dim=16, sparse=True), sl.Tower([sl.Id("item_id")], dim=16, sparse=True)
+    )
+    history = large.fit(train, epochs=2, batch_size=256, optimizer=kind, learning_rate=0.05)
+    print(kind.__name__, round(history.epochs[-1]["loss"], 3))

@@ -12,6 +12,7 @@
 #include "leaves/bindings.hpp"
 #include "search.hpp"
 #include "softmax/bindings.hpp"
+#include "tables/bindings.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -158,6 +159,7 @@ NB_MODULE(_native, m) {
 
   leaves::bind(m);
   softmax::bind(m);
+  tables::bind(m);
 
   m.def(
       "checksum",

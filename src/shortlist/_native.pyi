@@ -54,6 +54,21 @@ def softmax_loss(
     grad_queries: NDArray[np.float32] | None,
     grad_candidates: NDArray[np.float32] | None,
 ) -> None: ...
+def update_rows(
+    weight: NDArray[np.float32],
+    first: NDArray[np.float32] | None,
+    second: NDArray[np.float32] | None,
+    rule: str,
+    learning_rate: float,
+    eps: float,
+    beta1: float,
+    beta2: float,
+    correction1: float,
+    correction2: float,
+    ids: NDArray[np.int64],
+    gradients: NDArray[np.float32],
+    threads: int,
+) -> None: ...
 
 LEAF_BLOCK: int
 LEAF_MAX_DIM: int

@@ -17,11 +17,12 @@ class IndexEncoder(nn.Module):
     Args:
         rows: number of indices, the unknown counted.
         dim: width of the output.
+        sparse: as `Embedding`.
     """
 
-    def __init__(self, rows: int, dim: int) -> None:
+    def __init__(self, rows: int, dim: int, *, sparse: bool = False) -> None:
         super().__init__()
-        self.embedding = Embedding(rows, dim)
+        self.embedding = Embedding(rows, dim, sparse=sparse)
         self.dim = dim
 
     def forward(self, values: Tensor) -> Tensor:
@@ -35,11 +36,12 @@ class BagEncoder(nn.Module):
     Args:
         rows: number of indices, the unknown counted.
         dim: width of the output.
+        sparse: as `Embedding`.
     """
 
-    def __init__(self, rows: int, dim: int) -> None:
+    def __init__(self, rows: int, dim: int, *, sparse: bool = False) -> None:
         super().__init__()
-        self.embedding = Embedding(rows, dim)
+        self.embedding = Embedding(rows, dim, sparse=sparse)
         self.dim = dim
 
     def forward(self, values: Ragged) -> Tensor:
@@ -78,12 +80,22 @@ class HistoryEncoder(nn.Module):
         length: longest history.
         attention: whether the weights are learned.
         dropout: share of the events that training hides.
+        sparse: as `Embedding`.
     """
 
-    def __init__(self, rows: int, dim: int, *, length: int, attention: bool, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        rows: int,
+        dim: int,
+        *,
+        length: int,
+        attention: bool,
+        dropout: float = 0.0,
+        sparse: bool = False,
+    ) -> None:
         super().__init__()
         self.dropout = dropout
-        self.embedding = Embedding(rows, dim)
+        self.embedding = Embedding(rows, dim, sparse=sparse)
         self.dim = dim
         if attention:
             self.item_score = nn.Parameter(torch.zeros(rows))
@@ -106,6 +118,7 @@ class HistoryEncoder(nn.Module):
             per_sample_weights=weights.to(self.embedding.weight.dtype),
             include_last_offset=True,
             padding_idx=0,
+            sparse=self.embedding.sparse,
         )
 
     def weights(self, history: Ragged) -> Tensor:
@@ -122,7 +135,9 @@ class HistoryEncoder(nn.Module):
         return powers / sums.clamp(min=1e-30)[rows]
 
 
-def build_encoder(feature: Feature, encoding: Encoding, dim: int, *, project: bool) -> nn.Module:
+def build_encoder(
+    feature: Feature, encoding: Encoding, dim: int, *, project: bool, sparse: bool = False
+) -> nn.Module:
     """The encoder that suits a feature.
 
     Args:
@@ -130,6 +145,7 @@ def build_encoder(feature: Feature, encoding: Encoding, dim: int, *, project: bo
         encoding: what the feature learned from the data.
         dim: width of the output.
         project: whether numbers are brought to the same width; vectors always are.
+        sparse: whether the gradients of tables name their rows, as in `Embedding`.
     """
     width: int = getattr(feature, "dim", None) or dim
     if isinstance(feature, History):
@@ -139,9 +155,10 @@ def build_encoder(feature: Feature, encoding: Encoding, dim: int, *, project: bo
             length=feature.length,
             attention=feature.pooling == "attention",
             dropout=feature.dropout,
+            sparse=sparse,
         )
     if encoding.shape == "index":
-        return IndexEncoder(encoding.size, width)
+        return IndexEncoder(encoding.size, width, sparse=sparse)
     if encoding.shape == "bag":
-        return BagEncoder(encoding.size, width)
+        return BagEncoder(encoding.size, width, sparse=sparse)
     return DenseEncoder(encoding.size, dim if project or isinstance(feature, Vector) else None)

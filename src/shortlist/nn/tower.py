@@ -32,6 +32,8 @@ class Tower(nn.Module):
             layers, of the sum.
         normalise: whether embeddings are brought to length 1, so that a dot product is a cosine: popularity
             then has to be learned from the features, and training is steadier.
+        sparse: whether the gradients of the tables name the rows of the batch and hold no others: for ids by
+            the million, with an optimizer that steps such rows (`Adagrad`, `RowwiseAdagrad`, `LazyAdam`).
 
     Raises:
         ConfigError: there is no feature, or a number is out of range.
@@ -45,6 +47,7 @@ class Tower(nn.Module):
         hidden: Sequence[int] = (),
         dropout: float = 0.0,
         normalise: bool = True,
+        sparse: bool = False,
     ) -> None:
         super().__init__()
         if not features:
@@ -57,6 +60,7 @@ class Tower(nn.Module):
             )
         self.features = tuple(features)
         self.dim, self.hidden, self.dropout, self.normalise = dim, tuple(hidden), dropout, normalise
+        self.sparse = sparse
         self.encoders = nn.ModuleDict()
         self.deep: MLP | None = None
 
@@ -73,6 +77,7 @@ class Tower(nn.Module):
             "hidden": list(self.hidden),
             "dropout": self.dropout,
             "normalise": self.normalise,
+            "sparse": self.sparse,
         }
 
     @classmethod
@@ -95,7 +100,9 @@ class Tower(nn.Module):
         """
         deep = bool(self.hidden)
         encoders = [
-            build_encoder(feature, space.encodings[feature.name], self.dim, project=not deep)
+            build_encoder(
+                feature, space.encodings[feature.name], self.dim, project=not deep, sparse=self.sparse
+            )
             for feature in self.features
         ]
         widths = [cast(int, encoder.dim) for encoder in encoders]

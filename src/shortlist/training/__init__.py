@@ -11,6 +11,7 @@ from shortlist.training.optimizers import Adagrad, ClippyAdagrad
 from shortlist.training.precision import Precision
 from shortlist.training.progress import ProgressBar
 from shortlist.training.schedules import Schedule, make_schedule
+from shortlist.training.table_optimizers import LazyAdam, RowwiseAdagrad
 from shortlist.training.trainer import TrainingHistory, fit
 
 __all__ = [
@@ -21,9 +22,11 @@ __all__ = [
     "CompositeOptimizer",
     "CsvLogger",
     "EarlyStopping",
+    "LazyAdam",
     "Loader",
     "Precision",
     "ProgressBar",
+    "RowwiseAdagrad",
     "Schedule",
     "TensorBoardLogger",
     "TrainingHistory",

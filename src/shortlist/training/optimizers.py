@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from shortlist.errors import ConfigError
+from shortlist.kernels.tables import Rule, takes_rows, update_rows
 
 _Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 
@@ -43,9 +44,9 @@ class Adagrad(Optimizer):
         initial_accumulator_value: float = 0.1,
         eps: float = 1e-7,
     ) -> None:
-        _check_range("lr", lr, above=0)
-        _check_range("initial_accumulator_value", initial_accumulator_value)
-        _check_range("eps", eps, above=0)
+        check_range("lr", lr, above=0)
+        check_range("initial_accumulator_value", initial_accumulator_value)
+        check_range("eps", eps, above=0)
         defaults = {"lr": lr, "initial_accumulator_value": initial_accumulator_value, "eps": eps}
         super().__init__(params, defaults)
 
@@ -72,7 +73,9 @@ class Adagrad(Optimizer):
 
     def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
         accumulator = _accumulator(self.state[weight], weight, group)
-        rows, gradient = _rows_and_gradient(weight)
+        if stepped_rows(weight, (accumulator,), Rule("adagrad", group["lr"], group["eps"])):
+            return
+        rows, gradient = rows_and_gradient(weight)
         if rows is None:
             accumulator.addcmul_(gradient, gradient)
             weight.addcdiv_(gradient, (accumulator + group["eps"]).sqrt_(), value=-group["lr"])
@@ -122,8 +125,8 @@ class ClippyAdagrad(Optimizer):
         clip_accumulator_update: bool = False,
         use_standard_accumulator_update: bool = False,
     ) -> None:
-        _check_range("lr", lr, above=0)
-        _check_range("eps", eps, above=0)
+        check_range("lr", lr, above=0)
+        check_range("eps", eps, above=0)
         defaults = {
             "initial_accumulator_value": initial_accumulator_value,
             "variable_relative_threshold": variable_relative_threshold,
@@ -131,7 +134,7 @@ class ClippyAdagrad(Optimizer):
             "absolute_threshold": absolute_threshold,
         }
         for name, value in defaults.items():
-            _check_range(name, value)
+            check_range(name, value)
         if clip_accumulator_update and use_standard_accumulator_update:
             raise ConfigError(
                 "clip_accumulator_update and use_standard_accumulator_update are both on",
@@ -169,7 +172,7 @@ class ClippyAdagrad(Optimizer):
     def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
         state = self.state[weight]
         accumulator = _accumulator(state, weight, group)
-        rows, gradient = _rows_and_gradient(weight)
+        rows, gradient = rows_and_gradient(weight)
         values = weight if rows is None else weight[rows]
         sums = accumulator if rows is None else accumulator[rows]
         before = group["use_standard_accumulator_update"]
@@ -195,7 +198,8 @@ class ClippyAdagrad(Optimizer):
             weight[rows] = values - change * factor
 
 
-def _check_range(name: str, value: float, *, above: float | None = None) -> None:
+def check_range(name: str, value: float, *, above: float | None = None) -> None:
+    """Refuse a number that is not finite, is negative, or is not above a bound, with a ConfigError."""
     fits = value > above if above is not None else value >= 0
     if not (fits and value < float("inf")):
         raise ConfigError(
@@ -219,6 +223,26 @@ def reevaluate(closure: Callable[[], float] | None) -> float | None:
         return closure()
 
 
+def stepped_rows(weight: Tensor, state: tuple[Tensor, ...], rule: Rule) -> bool:
+    """Step the rows of a table that its sparse gradient names, by the native kernels where they can.
+
+    Args:
+        weight: a parameter with a gradient.
+        state: of the rule.
+        rule: how the rows follow.
+
+    Returns:
+        Whether that was done.
+    """
+    gradient = weight.grad
+    assert gradient is not None
+    if not takes_rows(weight, gradient) or not all(each.is_contiguous() for each in state):
+        return False
+    # Not coalesced: the kernel adds up repeated rows on the way.
+    update_rows(weight, state, gradient._indices()[0], gradient._values(), rule)
+    return True
+
+
 def _accumulator(state: dict[str, Any], weight: Tensor, group: dict[str, Any]) -> Tensor:
     if "accumulator" not in state:
         state["accumulator"] = torch.full_like(weight, group["initial_accumulator_value"])
@@ -226,8 +250,8 @@ def _accumulator(state: dict[str, Any], weight: Tensor, group: dict[str, Any]) -
     return accumulator
 
 
-def _rows_and_gradient(weight: Tensor) -> tuple[Tensor | None, Tensor]:
-    # The touched rows (None for all) and their gradients, repeated rows summed.
+def rows_and_gradient(weight: Tensor) -> tuple[Tensor | None, Tensor]:
+    """The touched rows (None for all) of a parameter, and their gradients, repeated rows summed."""
     gradient = weight.grad
     assert gradient is not None
     if not gradient.is_sparse:

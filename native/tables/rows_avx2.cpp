@@ -1,0 +1,11 @@
+// The steps of table rows for AVX2.
+#if defined(__x86_64__)
+#define SIMD __attribute__((target("avx2,fma")))
+#include "rows.inl"
+
+namespace shortlist::tables {
+
+const RowKernels kAvx2 = {add, sgd, adagrad, rowwise_adagrad, adam};
+
+}  // namespace shortlist::tables
+#endif

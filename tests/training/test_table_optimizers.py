@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,6 +139,25 @@ def test_gradients_of_bags_are_sparse_too() -> None:
         assert sl.Tower.from_config(model.query.config()).sparse == sparse
     for one, other in zip(*weights, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_tables_with_sparse_gradients_train_without_an_optimizer_of_ones_own_and_resume_alike(
+    tmp_path: Path,
+) -> None:
+    data = sl.datasets.synthetic(users=60, items=120, events=1400, seed=1)
+
+    def trained(epochs: int, **options: Any) -> list[Tensor]:
+        tower = partial(sl.Tower, dim=8, sparse=True)
+        model = sl.TwoTower(tower([sl.Id("user_id")]), tower([sl.Id("item_id")]))
+        history = model.fit(data, epochs=epochs, seed=0, **options)
+        assert history.epochs[-1]["loss"] < history.epochs[0]["loss"]
+        return [each.detach() for each in model.parameters()]
+
+    straight = trained(4)
+    trained(2, checkpoint_dir=tmp_path / "checkpoints")
+    resumed = trained(4, checkpoint_dir=tmp_path / "checkpoints", resume=True)
+    for one, other in zip(straight, resumed, strict=True):
+        assert torch.equal(one, other)
 
 
 def test_numbers_out_of_range_are_refused() -> None:

@@ -24,6 +24,7 @@ from shortlist.training.progress import ProgressBar
 from shortlist.training.randomness import preserved_rng
 from shortlist.training.resume import restore
 from shortlist.training.schedules import Decay, make_schedule
+from shortlist.training.table_optimizers import LazyAdam
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def fit(
         epochs: to train in all, those before a resume included.
         optimizer: an optimizer of this model's parameters, or a function or class that makes one from
             a list of parameters (called with `lr=learning_rate` when that is given). None is
-            `torch.optim.Adam`, fused.
+            `torch.optim.Adam`, fused, or `LazyAdam` where the model has tables with sparse gradients.
         learning_rate: for the optimizer to be made; None is its own default (Adam's 0.001).
         schedule: "cosine" or "linear" lets the learning rate fall to 0, a function of the step returns
             a factor of it, None keeps it.
@@ -207,6 +208,10 @@ def _make_optimizer(
     if learning_rate is not None and not 0 < learning_rate < math.inf:
         raise ConfigError(f"learning_rate is {learning_rate}", remedy="give a positive number, such as 0.001")
     # Fused: one pass over the parameters in place of a dozen, and embeddings are many parameters.
-    make = optimizer or partial(torch.optim.Adam, fused=True)
+    make = optimizer or (LazyAdam if _has_sparse_tables(model) else partial(torch.optim.Adam, fused=True))
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return make(parameters) if learning_rate is None else make(parameters, lr=learning_rate)
+
+
+def _has_sparse_tables(model: nn.Module) -> bool:
+    return any(getattr(module, "sparse", False) is True for module in model.modules())

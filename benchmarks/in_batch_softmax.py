@@ -7,13 +7,13 @@ nothing else; its share is of what one core of the recorded machine can multiply
 
 from __future__ import annotations
 
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -110,10 +110,17 @@ def added_memory(loss: Loss) -> int:
         loss: of queries and candidates.
     """
     torch.set_num_threads(1)
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak, which was inherited from the parent
     small, large = _embeddings(64, MEMORY_SHAPE[1]), _embeddings(*MEMORY_SHAPE)
     _seconds(loss, small)  # what is loaded and made once
     gradients = [torch.ones_like(each) for each in large]  # stay either way
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak()
     del gradients
     _seconds(loss, large)
-    return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, 1)
+    return max(_peak() - before, 1)
+
+
+def _peak() -> int:
+    """Kibibytes of resident memory that this process has had at most."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+    return int(line.split()[1])

@@ -1,7 +1,11 @@
 #include "bindings.hpp"
 
 #include <nanobind/stl/string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
+#include <cstdint>
 #include <string>
 
 #include "../arrays.hpp"
@@ -41,12 +45,25 @@ void update_rows(Array<float, 2> weight, Array<float, 2> first, Array<float, 2> 
   update(table, chosen, ids.data(), gradients.data(), static_cast<std::int64_t>(count), threads);
 }
 
+// Asks the system for large pages, so that a random row costs no walk through the table of pages. Where there are
+// none nothing happens.
+void advise_huge_pages(std::uintptr_t address, std::size_t bytes) {
+#if defined(MADV_HUGEPAGE)
+  constexpr std::uintptr_t kPage = 4096;
+  const std::uintptr_t begin = (address + kPage - 1) / kPage * kPage, end = (address + bytes) / kPage * kPage;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#else
+  static_cast<void>(address), static_cast<void>(bytes);
+#endif
+}
+
 }  // namespace
 
 void bind(nb::module_& m) {
   m.def("update_rows", &update_rows, "weight"_a.noconvert(), "first"_a.noconvert().none(),
         "second"_a.noconvert().none(), "rule"_a, "learning_rate"_a, "eps"_a, "beta1"_a, "beta2"_a, "correction1"_a,
         "correction2"_a, "ids"_a.noconvert(), "gradients"_a.noconvert(), "threads"_a);
+  m.def("advise_huge_pages", &advise_huge_pages, "address"_a, "bytes"_a);
 }
 
 }  // namespace shortlist::tables

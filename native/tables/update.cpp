@@ -10,7 +10,7 @@ namespace shortlist::tables {
 namespace {
 
 constexpr int kDigitBits = 11;
-constexpr std::int64_t kAhead = 8;  // rows that are asked for before they are needed
+constexpr std::int64_t kAhead = 16;  // rows that are asked for before they are needed
 
 // A row, and where in `ids` it stands.
 struct Touch {

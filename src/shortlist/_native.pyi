@@ -54,6 +54,7 @@ def softmax_loss(
     grad_queries: NDArray[np.float32] | None,
     grad_candidates: NDArray[np.float32] | None,
 ) -> None: ...
+def advise_huge_pages(address: int, bytes: int) -> None: ...
 def update_rows(
     weight: NDArray[np.float32],
     first: NDArray[np.float32] | None,

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from shortlist.kernels.tables import with_large_pages
+
 
 class Embedding(nn.Embedding):
     """Rows of weights by index; row 0, the unknown, is zero and stays so.
@@ -22,7 +24,7 @@ class Embedding(nn.Embedding):
     """
 
     def __init__(self, rows: int, dim: int, *, scale: float | None = None, sparse: bool = False) -> None:
-        self.scale = dim**-0.5 if scale is None else scale
+        self.scale, self.sparse = dim**-0.5 if scale is None else scale, sparse
         super().__init__(rows, dim, padding_idx=0, sparse=sparse)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -34,6 +36,8 @@ class Embedding(nn.Embedding):
     def reset_parameters(self) -> None:
         """Draw new weights."""
         with torch.no_grad():
+            if self.sparse:
+                with_large_pages(self.weight)
             self.weight.normal_(0, self.scale)
             self.weight[0] = 0
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from shortlist.errors import ConfigError
-from shortlist.kernels.tables import Rule, takes_rows, update_rows
+from shortlist.kernels.tables import Rule, takes_rows, update_rows, with_large_pages
 
 _Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 
@@ -243,9 +243,20 @@ def stepped_rows(weight: Tensor, state: tuple[Tensor, ...], rule: Rule) -> bool:
     return True
 
 
+def filled(weight: Tensor, shape: torch.Size | tuple[int, ...], value: float) -> Tensor:
+    """State beside a parameter, on large pages where there are any.
+
+    Args:
+        weight: the parameter, whose device and dtype count.
+        shape: of the state.
+        value: of all its numbers.
+    """
+    return with_large_pages(weight.new_empty(shape)).fill_(value)
+
+
 def _accumulator(state: dict[str, Any], weight: Tensor, group: dict[str, Any]) -> Tensor:
     if "accumulator" not in state:
-        state["accumulator"] = torch.full_like(weight, group["initial_accumulator_value"])
+        state["accumulator"] = filled(weight, weight.shape, group["initial_accumulator_value"])
     accumulator: Tensor = state["accumulator"]
     return accumulator
 

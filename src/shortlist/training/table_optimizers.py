@@ -11,7 +11,13 @@ from torch.optim import Optimizer
 
 from shortlist.errors import ConfigError
 from shortlist.kernels.tables import Rule
-from shortlist.training.optimizers import check_range, reevaluate, rows_and_gradient, stepped_rows
+from shortlist.training.optimizers import (
+    check_range,
+    filled,
+    reevaluate,
+    rows_and_gradient,
+    stepped_rows,
+)
 
 _Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 
@@ -74,7 +80,7 @@ class RowwiseAdagrad(Optimizer):
         state = self.state[weight]
         if "accumulator" not in state:
             shape = weight.shape if weight.ndim < 2 else (len(weight), *[1] * (weight.ndim - 1))
-            state["accumulator"] = weight.new_full(shape, group["initial_accumulator_value"])
+            state["accumulator"] = filled(weight, shape, group["initial_accumulator_value"])
         accumulator = state["accumulator"]
         if stepped_rows(weight, (accumulator,), Rule("rowwise_adagrad", group["lr"], group["eps"])):
             return
@@ -148,7 +154,7 @@ class LazyAdam(Optimizer):
         state = self.state[weight]
         if not state:
             state["step"] = torch.zeros((), dtype=torch.int64)
-            state["mean"], state["square"] = torch.zeros_like(weight), torch.zeros_like(weight)
+            state["mean"], state["square"] = (filled(weight, weight.shape, 0.0) for _ in range(2))
         state["step"] += 1
         mean, square = state["mean"], state["square"]
         step = int(state["step"])

@@ -15,6 +15,9 @@ constexpr float kLowest = -std::numeric_limits<float>::infinity();
 constexpr std::int64_t kTileFloats = 1 << 18;   // 1 MiB stays in a core's own cache
 constexpr std::int64_t kMostRows = 48;
 constexpr std::int64_t kMostColumns = 1 << 14;  // candidates that meet a block of queries at once
+// PyTorch's threads keep spinning for milliseconds after their own work. A second thread of ours that has to share
+// its core with them pays from about four milliseconds of work on, 2^28 products.
+constexpr std::int64_t kProductsPerByte = 1 << 8;
 
 std::int64_t rounded_up(std::int64_t value, std::int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -139,7 +142,7 @@ class Pass {
   Pass(const Problem& problem, int threads)
       : problem_(problem),
         table_(kernels()),
-        threads_(useful_threads(threads, problem.batch * problem.count * problem.dim)),
+        threads_(useful_threads(threads, problem.batch * problem.count * problem.dim / kProductsPerByte)),
         chunk_(std::min(problem.count, kMostColumns)),
         rows_(problem.batch) {}
 

@@ -141,7 +141,7 @@ def test_candidates_that_repeat_are_scored_once_with_the_same_loss_and_summed_gr
 
 
 def test_the_same_threads_give_the_same_bits_and_others_nearly_the_same() -> None:
-    batch = random_batch(700, 100, 40, 6, candidate_ids=True, weight=True)
+    batch = random_batch(3000, 100, 64, 6, candidate_ids=True, weight=True)  # enough for two threads
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)

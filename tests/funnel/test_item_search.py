@@ -144,6 +144,13 @@ def test_an_index_of_other_items_than_the_models_is_refused(
         ItemSearch.load(tmp_path / "items.index", towers, recall=0.9)
 
 
+def test_an_index_that_ranks_by_something_else_is_refused(towers: sl.TwoTower, tmp_path: Path) -> None:
+    ids, vectors = np.arange(1, 1201), towers.item_vectors[1:].numpy()
+    Approximate(16, metric="l2").fit(ids, vectors).save(tmp_path / "items.index")
+    with pytest.raises(BundleError, match="it searches by 'l2', not by inner product"):
+        ItemSearch.load(tmp_path / "items.index", towers, recall=0.9)
+
+
 def test_training_says_what_recall_the_index_gives(data: sl.Dataset, towers: sl.TwoTower) -> None:
     funnel = sl.Funnel(retrieve=[Nearest(towers, k=100, name="towers"), sl.retrieve.Popular()], data=data)
     (line,) = searches(funnel)

@@ -214,3 +214,9 @@ def test_weights_without_a_mean_are_refused() -> None:
     batch = random_batch(4, 0, 3, 11)
     with pytest.raises(ConfigError, match="sample_weight is given but reduction is 'none'"):
         in_batch_softmax(batch.queries, batch.candidates, sample_weight=torch.ones(4))
+
+
+def test_a_reduction_that_is_unknown_is_refused() -> None:
+    batch = random_batch(4, 0, 3, 12)
+    with pytest.raises(ConfigError, match="reduction is 'sum'"):
+        in_batch_softmax(batch.queries, batch.candidates, reduction="sum")

@@ -89,9 +89,15 @@ class ItemSearch:
             recall: as measured then.
 
         Raises:
-            BundleError: the file is damaged, or holds other items than the model has.
+            BundleError: the file is damaged, or holds other items than the model has or searches otherwise.
         """
         index, vectors = Approximate.load(file), model.item_vectors
+        if index.metric != "dot":
+            raise BundleError(
+                f"it searches by {index.metric!r}, not by inner product",
+                where=str(file),
+                remedy="save the bundle again",
+            )
         if index.dim != vectors.shape[1] or not np.array_equal(index.ids, np.arange(1, len(vectors))):
             raise BundleError(
                 f"it holds {len(index):,} items with {index.dim} values each, the model has "

@@ -58,13 +58,15 @@ def in_batch_softmax(
         `sum(weight * loss) / sum(weight)`.
 
     Raises:
-        ConfigError: the temperature or the number of hard negatives is not positive, or there are weights
-            without a mean.
+        ConfigError: the temperature or the number of hard negatives is not positive, the reduction is
+            unknown, or there are weights without a mean.
         ShapeError: the embeddings' widths differ, there are fewer candidates than queries, or an
             argument has not one entry a candidate.
 
     Source: Yi et al., Sampling-bias-corrected neural modeling (RecSys 2019).
     """
+    if reduction not in ("none", "mean"):
+        raise ConfigError(f"reduction is {reduction!r}", remedy="pass 'none' or 'mean'")
     if reduction == "none" and sample_weight is not None:
         raise ConfigError(
             "sample_weight is given but reduction is 'none'",

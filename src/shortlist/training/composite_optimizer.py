@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from shortlist.errors import ConfigError
-from shortlist.training.optimizers import reevaluate
+from shortlist.training.weightwise import reevaluate
 
 
 class CompositeOptimizer(Optimizer):

@@ -6,20 +6,24 @@ holds an item twice takes one step for it and not two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from shortlist.errors import ConfigError
-from shortlist.kernels.tables import Rule, takes_rows, update_rows, with_large_pages
+from shortlist.kernels.tables import Rule
+from shortlist.training.weightwise import (
+    Parameters,
+    WeightwiseOptimizer,
+    check_range,
+    filled,
+    rows_and_gradient,
+    stepped_rows,
+)
 
-_Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 
-
-class Adagrad(Optimizer):
+class Adagrad(WeightwiseOptimizer):
     """Adagrad: each weight's step shrinks with the root of its summed squared gradients.
 
     `accumulator += gradient²; weight -= lr * gradient / sqrt(accumulator + eps)`.
@@ -38,7 +42,7 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        params: _Parameters,
+        params: Parameters,
         lr: float = 0.1,
         *,
         initial_accumulator_value: float = 0.1,
@@ -49,27 +53,6 @@ class Adagrad(Optimizer):
         check_range("eps", eps, above=0)
         defaults = {"lr": lr, "initial_accumulator_value": initial_accumulator_value, "eps": eps}
         super().__init__(params, defaults)
-
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take one step.
-
-        Args:
-            closure: recomputes the loss and its gradients first; usually None.
-
-        Returns:
-            The closure's loss, or None.
-        """
-        loss = reevaluate(closure)
-        with torch.no_grad():
-            for group in self.param_groups:
-                for weight in group["params"]:
-                    if weight.grad is not None:
-                        self._update(weight, group)
-        return loss
 
     def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
         accumulator = _accumulator(self.state[weight], weight, group)
@@ -85,13 +68,14 @@ class Adagrad(Optimizer):
         weight[rows] = weight[rows].addcdiv_(gradient, (sums + group["eps"]).sqrt_(), value=-group["lr"])
 
 
-class ClippyAdagrad(Optimizer):
+class ClippyAdagrad(WeightwiseOptimizer):
     """Adagrad whose step on a tensor is scaled down until no weight moves too far.
 
     A step may move a weight by at most `variable_relative_threshold * |weight| +
     accumulator_relative_threshold / sqrt(accumulator + eps) + absolute_threshold`; one factor in [0, 1] for
     the whole tensor (for a sparse gradient, for its rows) sees to that. It lets the learning rate be much
-    higher than Adagrad's without divergence.
+    higher than Adagrad's without divergence. The factor of a tensor's last step is kept in its state as
+    `clipping_factor`, to be watched.
 
     Args:
         params: parameters, or groups of them.
@@ -114,7 +98,7 @@ class ClippyAdagrad(Optimizer):
 
     def __init__(
         self,
-        params: _Parameters,
+        params: Parameters,
         lr: float = 0.1,
         *,
         initial_accumulator_value: float = 0.1,
@@ -146,29 +130,6 @@ class ClippyAdagrad(Optimizer):
         }
         super().__init__(params, {"lr": lr, "eps": eps, **defaults, **flags})
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take one step.
-
-        The factor of each tensor's last step is kept in its state as `clipping_factor`, to be watched.
-
-        Args:
-            closure: recomputes the loss and its gradients first; usually None.
-
-        Returns:
-            The closure's loss, or None.
-        """
-        loss = reevaluate(closure)
-        with torch.no_grad():
-            for group in self.param_groups:
-                for weight in group["params"]:
-                    if weight.grad is not None:
-                        self._update(weight, group)
-        return loss
-
     def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
         state = self.state[weight]
         accumulator = _accumulator(state, weight, group)
@@ -198,77 +159,11 @@ class ClippyAdagrad(Optimizer):
             weight[rows] = values - change * factor
 
 
-def check_range(name: str, value: float, *, above: float | None = None) -> None:
-    """Refuse a number that is not finite, is negative, or is not above a bound, with a ConfigError."""
-    fits = value > above if above is not None else value >= 0
-    if not (fits and value < float("inf")):
-        raise ConfigError(
-            f"{name} is {value}",
-            remedy=f"pass a {'positive' if above is not None else 'non-negative'} number",
-        )
-
-
-def reevaluate(closure: Callable[[], float] | None) -> float | None:
-    """Compute the loss and its gradients anew, for optimizers that are given a closure.
-
-    Args:
-        closure: answers the loss; or None.
-
-    Returns:
-        The loss, or None.
-    """
-    if closure is None:
-        return None
-    with torch.enable_grad():
-        return closure()
-
-
-def stepped_rows(weight: Tensor, state: tuple[Tensor, ...], rule: Rule) -> bool:
-    """Step the rows of a table that its sparse gradient names, by the native kernels where they can.
-
-    Args:
-        weight: a parameter with a gradient.
-        state: of the rule.
-        rule: how the rows follow.
-
-    Returns:
-        Whether that was done.
-    """
-    gradient = weight.grad
-    assert gradient is not None
-    if not takes_rows(weight, gradient) or not all(each.is_contiguous() for each in state):
-        return False
-    # Not coalesced: the kernel adds up repeated rows on the way.
-    update_rows(weight, state, gradient._indices()[0], gradient._values(), rule)
-    return True
-
-
-def filled(weight: Tensor, shape: torch.Size | tuple[int, ...], value: float) -> Tensor:
-    """State beside a parameter, on large pages where there are any.
-
-    Args:
-        weight: the parameter, whose device and dtype count.
-        shape: of the state.
-        value: of all its numbers.
-    """
-    return with_large_pages(weight.new_empty(shape)).fill_(value)
-
-
 def _accumulator(state: dict[str, Any], weight: Tensor, group: dict[str, Any]) -> Tensor:
     if "accumulator" not in state:
         state["accumulator"] = filled(weight, weight.shape, group["initial_accumulator_value"])
     accumulator: Tensor = state["accumulator"]
     return accumulator
-
-
-def rows_and_gradient(weight: Tensor) -> tuple[Tensor | None, Tensor]:
-    """The touched rows (None for all) of a parameter, and their gradients, repeated rows summed."""
-    gradient = weight.grad
-    assert gradient is not None
-    if not gradient.is_sparse:
-        return None, gradient
-    summed = gradient.coalesce()
-    return summed.indices()[0], summed.values()
 
 
 def _largest_factor(change: Tensor, limit: Tensor) -> Tensor:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from shortlist.errors import ConfigError
 from shortlist.kernels.tables import Rule
-from shortlist.training.optimizers import (
+from shortlist.training.weightwise import (
+    Parameters,
+    WeightwiseOptimizer,
     check_range,
     filled,
-    reevaluate,
     rows_and_gradient,
     stepped_rows,
 )
 
-_Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 
-
-class RowwiseAdagrad(Optimizer):
+class RowwiseAdagrad(WeightwiseOptimizer):
     """Adagrad with one accumulator a row, of the mean square of its gradients.
 
     The state of a table is then one number a row instead of a second table. A parameter with fewer than two
@@ -43,7 +40,7 @@ class RowwiseAdagrad(Optimizer):
 
     def __init__(
         self,
-        params: _Parameters,
+        params: Parameters,
         lr: float = 0.1,
         *,
         initial_accumulator_value: float = 0.1,
@@ -54,27 +51,6 @@ class RowwiseAdagrad(Optimizer):
         check_range("eps", eps, above=0)
         defaults = {"lr": lr, "initial_accumulator_value": initial_accumulator_value, "eps": eps}
         super().__init__(params, defaults)
-
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take one step.
-
-        Args:
-            closure: recomputes the loss and its gradients first; usually None.
-
-        Returns:
-            The closure's loss, or None.
-        """
-        loss = reevaluate(closure)
-        with torch.no_grad():
-            for group in self.param_groups:
-                for weight in group["params"]:
-                    if weight.grad is not None:
-                        self._update(weight, group)
-        return loss
 
     def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
         state = self.state[weight]
@@ -97,7 +73,7 @@ class RowwiseAdagrad(Optimizer):
         weight[rows] -= group["lr"] * gradient / (sums + group["eps"]).sqrt()
 
 
-class LazyAdam(Optimizer):
+class LazyAdam(WeightwiseOptimizer):
     """Adam whose moments move only in the rows that a sparse gradient names.
 
     Where gradients are dense it is Adam. A row that is seldom touched keeps its moments in between, so that
@@ -117,7 +93,7 @@ class LazyAdam(Optimizer):
 
     def __init__(
         self,
-        params: _Parameters,
+        params: Parameters,
         lr: float = 1e-3,
         *,
         betas: tuple[float, float] = (0.9, 0.999),
@@ -128,27 +104,6 @@ class LazyAdam(Optimizer):
         if not all(0 <= beta < 1 for beta in betas):
             raise ConfigError(f"betas are {betas}", remedy="pass two numbers from 0, below 1")
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
-
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take one step.
-
-        Args:
-            closure: recomputes the loss and its gradients first; usually None.
-
-        Returns:
-            The closure's loss, or None.
-        """
-        loss = reevaluate(closure)
-        with torch.no_grad():
-            for group in self.param_groups:
-                for weight in group["params"]:
-                    if weight.grad is not None:
-                        self._update(weight, group)
-        return loss
 
     def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
         state = self.state[weight]

@@ -15,6 +15,7 @@ NAMES = (
     "retrieval_training",
     "in_batch_softmax",
     "tables",
+    "out_of_core",
     "encode",
     "top_k",
     "ann",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness import Figure, interleave
+from benchmarks.harness import Figure, interleave, peak_mb
 
 ROWS, QUICK_ROWS = 20_000_000, 2_000_000
 ROWS_A_USER, ROWS_AN_ITEM = 20, 100
@@ -99,18 +99,7 @@ def _polars(path: Path) -> float:
     return seconds
 
 
-def _peak_mb() -> float:
-    """Largest resident memory of this process; not its parent's, which `ru_maxrss` may report."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
-
-
 if __name__ == "__main__":
     reader, file = sys.argv[1], Path(sys.argv[2])
     seconds = {"ours": _ours, "polars": _polars}[reader](file)
-    print(json.dumps({"seconds": seconds, "peak_mb": _peak_mb()}))
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb()}))

@@ -76,6 +76,17 @@ def ratio_of_medians(slower: Sequence[float], faster: Sequence[float]) -> tuple[
     return statistics.median(slower) / statistics.median(faster), (min(ratios), max(ratios))
 
 
+def peak_mb() -> float:
+    """Largest resident memory of this process; not its parent's, which `ru_maxrss` may report."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
+
+
 def machine() -> dict[str, Any]:
     """The machine that the figures were measured on."""
     return {

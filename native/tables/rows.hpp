@@ -11,6 +11,8 @@ struct Rule {
   float learning_rate, eps, beta1, beta2, correction1, correction2;
 };
 
+using Bfloat16 = std::uint16_t;  // the upper half of a float
+
 struct RowKernels {
   void (*add)(float* sum, const float* gradient, std::int64_t dim);
   // weight -= learning_rate * gradient
@@ -23,6 +25,15 @@ struct RowKernels {
   // Adam's moments of the rows that are touched.
   void (*adam)(const Rule& rule, const float* gradient, std::int64_t dim, float* weight, float* mean,
                float* square);
+
+  // sum += factor * row
+  void (*add_scaled)(float* sum, const float* row, float factor, std::int64_t dim);
+  void (*add_scaled_half)(float* sum, const Bfloat16* row, float factor, std::int64_t dim);
+  float (*dot)(const float* row, const float* other, std::int64_t dim);
+  float (*dot_half)(const Bfloat16* row, const float* other, std::int64_t dim);
+  void (*widen)(const Bfloat16* row, std::int64_t dim, float* wide);
+  // Rounds each number up or down at random, so that it is right on average. `key` makes the random numbers.
+  void (*narrow)(const float* wide, std::uint32_t key, std::int64_t dim, Bfloat16* row);
 };
 
 extern const RowKernels kPortable;

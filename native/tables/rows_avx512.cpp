@@ -5,7 +5,8 @@
 
 namespace shortlist::tables {
 
-const RowKernels kAvx512 = {add, sgd, adagrad, rowwise_adagrad, adam};
+const RowKernels kAvx512 = {add, sgd, adagrad, rowwise_adagrad, adam, add_scaled<float>, add_scaled<Bfloat16>,
+    dot<float>, dot<Bfloat16>, widen, narrow};
 
 }  // namespace shortlist::tables
 #endif

@@ -4,6 +4,7 @@
 
 namespace shortlist::tables {
 
-const RowKernels kPortable = {add, sgd, adagrad, rowwise_adagrad, adam};
+const RowKernels kPortable = {add, sgd, adagrad, rowwise_adagrad, adam, add_scaled<float>, add_scaled<Bfloat16>,
+    dot<float>, dot<Bfloat16>, widen, narrow};
 
 }  // namespace shortlist::tables

@@ -67,8 +67,57 @@ def update_rows(
     correction1: float,
     correction2: float,
     ids: NDArray[np.int64],
-    gradients: NDArray[np.float32],
+    values: NDArray[np.float32],
+    offsets: NDArray[np.int64] | None,
+    factors: NDArray[np.float32] | None,
     threads: int,
+) -> None: ...
+
+# Of tables in bfloat16, whose bits NumPy holds as uint16.
+def update_half_rows(
+    weight: NDArray[np.uint16],
+    first: NDArray[np.uint16] | None,
+    second: NDArray[np.uint16] | None,
+    accumulators: NDArray[np.float32] | None,
+    rule: str,
+    learning_rate: float,
+    eps: float,
+    beta1: float,
+    beta2: float,
+    correction1: float,
+    correction2: float,
+    seed: int,
+    step: int,
+    ids: NDArray[np.int64],
+    values: NDArray[np.float32],
+    offsets: NDArray[np.int64] | None,
+    factors: NDArray[np.float32] | None,
+    threads: int,
+) -> None: ...
+def gather_rows(
+    weight: NDArray[np.float32] | NDArray[np.uint16],
+    ids: NDArray[np.int64],
+    rows: NDArray[np.float32],
+    threads: int,
+) -> None: ...
+def pool_rows(
+    weight: NDArray[np.float32] | NDArray[np.uint16],
+    ids: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    factors: NDArray[np.float32] | None,
+    sums: NDArray[np.float32],
+    threads: int,
+) -> None: ...
+def pool_factor_gradients(
+    weight: NDArray[np.float32] | NDArray[np.uint16],
+    ids: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    gradients: NDArray[np.float32],
+    factors: NDArray[np.float32],
+    threads: int,
+) -> None: ...
+def pool_mean_factors(
+    ids: NDArray[np.int64], offsets: NDArray[np.int64], factors: NDArray[np.float32]
 ) -> None: ...
 
 LEAF_BLOCK: int

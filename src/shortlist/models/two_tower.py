@@ -111,14 +111,14 @@ class TwoTower(Model, Recommender):
             seed=seed,
             **options,
         )
-        self.item_vectors.copy_(self.embed_items())
+        self._embed_items_into(self.item_vectors)
         return history
 
     def validate(self, data: Dataset) -> Mapping[str, float]:
         """Hit rate and NDCG at 10 and 100 and MRR of a validation part, seen items excluded."""
         from shortlist.models.evaluation import measure  # it knows TwoTower by name
 
-        self.item_vectors.copy_(self.embed_items())
+        self._embed_items_into(self.item_vectors)
         return measure(self, data, [FactorizedTopK(ks=(10, 100))])
 
     def compute_loss(self, batch: Batch) -> Tensor:
@@ -154,12 +154,18 @@ class TwoTower(Model, Recommender):
         Returns:
             `[num_items + 1, dim]` float32; row 0 is the unknown item's.
         """
+        self.fitted_space()
+        vectors = torch.empty_like(self.item_vectors)
+        self._embed_items_into(vectors)
+        return vectors
+
+    @torch.inference_mode()
+    def _embed_items_into(self, vectors: Tensor) -> None:
+        # Block by block, since a second copy of a large catalogue may be what the memory has no room for.
         space = self.fitted_space()
-        parts = [
-            self.candidate(to_device(space.candidate_batch(items), self.device)).float()
-            for items in torch.split(torch.arange(space.num_items), ENCODING_BATCH)
-        ]
-        return torch.cat(parts)
+        for items in torch.split(torch.arange(space.num_items), ENCODING_BATCH):
+            batch = to_device(space.candidate_batch(items), self.device)
+            vectors[items[0] : items[0] + len(items)] = self.candidate(batch)
 
     @torch.inference_mode()
     def embed_queries(self, requests: Requests) -> Tensor:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from shortlist.kernels.tables import with_large_pages
+from shortlist.errors import ConfigError
+from shortlist.kernels.tables import mean_factors, with_large_pages
+from shortlist.nn.table_rows import sparse_rows, sparse_sums
+
+_FUSED = (torch.float32, torch.bfloat16)  # dtypes of the tables whose bags are added up without their rows
 
 
 class Embedding(nn.Embedding):
     """Rows of weights by index; row 0, the unknown, is zero and stays so.
+
+    In bfloat16 a table takes half the memory. It gives float32 rows and takes float32 gradients, and the
+    optimizers for tables round what they store up or down at random, so that small steps count on average
+    (stochastic rounding).
 
     Args:
         rows: number of indices, the unknown counted.
@@ -21,17 +26,61 @@ class Embedding(nn.Embedding):
             length about 1 whatever their width.
         sparse: whether the gradient names the rows of the batch and holds no others: for large tables,
             with an optimizer that steps such rows (`Adagrad`, `RowwiseAdagrad`, `LazyAdam`).
+        dtype: of the weights; PyTorch's default by default. `torch.bfloat16` needs `sparse`.
+
+    Raises:
+        ConfigError: a table in bfloat16 has dense gradients.
+
+    Source: stochastic rounding, Gupta et al. (ICML 2015); of embedding tables, Zhang et al., Training with
+    low-precision embedding tables (2018).
     """
 
-    def __init__(self, rows: int, dim: int, *, scale: float | None = None, sparse: bool = False) -> None:
+    def __init__(
+        self,
+        rows: int,
+        dim: int,
+        *,
+        scale: float | None = None,
+        sparse: bool = False,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        if dtype == torch.bfloat16 and not sparse:
+            raise ConfigError(
+                "a table in bfloat16 has dense gradients",
+                where="Embedding",
+                remedy="pass sparse=True, whose optimizers round at random",
+            )
         self.scale, self.sparse = dim**-0.5 if scale is None else scale, sparse
-        super().__init__(rows, dim, padding_idx=0, sparse=sparse)
+        super().__init__(rows, dim, padding_idx=0, sparse=sparse, dtype=dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         """`[...]` int64 row numbers to `[..., dim]`."""
-        if self.sparse and torch.is_grad_enabled():
-            return _SparseRows.apply(self.weight, input)  # type: ignore[no-untyped-call, no-any-return]
-        return super().forward(input)
+        return sparse_rows(self.weight, input) if self.sparse else super().forward(input)
+
+    def pool_mean(self, values: Tensor, offsets: Tensor) -> Tensor:
+        """The mean of some rows for each bag.
+
+        Args:
+            values: `[total]` int64 row numbers; those that are 0 do not count.
+            offsets: `[bags + 1]` int64 where each bag starts, from 0 to `total`.
+
+        Returns:
+            `[bags, dim]`; zero for an empty bag.
+        """
+        return pool_mean(self, values, offsets)
+
+    def pool_sum(self, values: Tensor, offsets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The sum of some rows for each bag, weighted or not.
+
+        Args:
+            values: `[total]` int64 row numbers; those that are 0 do not count.
+            offsets: `[bags + 1]` int64 where each bag starts, from 0 to `total`.
+            weights: `[total]` of the rows, which may have gradients; None weighs all alike.
+
+        Returns:
+            `[bags, dim]`; zero for an empty bag.
+        """
+        return pool_sum(self, values, offsets, weights)
 
     def reset_parameters(self) -> None:
         """Draw new weights."""
@@ -53,6 +102,8 @@ def pool_mean(table: nn.Embedding, values: Tensor, offsets: Tensor) -> Tensor:
     Returns:
         `[bags, dim]`.
     """
+    if table.sparse and table.weight.dtype in _FUSED:
+        return sparse_sums(table.weight, values, offsets, mean_factors(values, offsets))
     return nn.functional.embedding_bag(
         values,
         table.weight,
@@ -64,22 +115,27 @@ def pool_mean(table: nn.Embedding, values: Tensor, offsets: Tensor) -> Tensor:
     )
 
 
-class _SparseRows(torch.autograd.Function):
-    """Rows of a table; unlike PyTorch's own, the backward pass copies nothing where no row is the unknown."""
+def pool_sum(table: nn.Embedding, values: Tensor, offsets: Tensor, weights: Tensor | None = None) -> Tensor:
+    """The sum of some rows of a table for each bag, weighted or not; zero for an empty bag.
 
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, rows: Tensor) -> Tensor:
-        ctx.save_for_backward(rows)
-        ctx.shape = weight.shape
-        return weight.index_select(0, rows.reshape(-1)).reshape(*rows.shape, weight.shape[1])
+    Args:
+        table: the embedding.
+        values: `[total]` int64 row numbers; those that are 0 do not count.
+        offsets: `[bags + 1]` int64.
+        weights: `[total]` of the rows, which may have gradients; None weighs all alike.
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (rows,) = ctx.saved_tensors
-        rows, values = rows.reshape(-1), grad.reshape(-1, ctx.shape[1])
-        known = rows != 0
-        if not bool(known.all()):
-            rows, values = rows[known], values[known]
-        gradient = torch.sparse_coo_tensor(rows[None], values, ctx.shape, check_invariants=False)
-        return gradient, None
+    Returns:
+        `[bags, dim]`.
+    """
+    if table.sparse and table.weight.dtype in _FUSED:
+        return sparse_sums(table.weight, values, offsets, weights)
+    return nn.functional.embedding_bag(
+        values,
+        table.weight,
+        offsets,
+        mode="sum",
+        per_sample_weights=None if weights is None else weights.to(table.weight.dtype),
+        include_last_offset=True,
+        padding_idx=0,
+        sparse=table.sparse,
+    )

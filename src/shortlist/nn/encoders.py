@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from shortlist.data.encodings import Encoding
 from shortlist.data.features import Feature, History, Vector
 from shortlist.data.ragged import Ragged
-from shortlist.nn.embedding import Embedding, pool_mean
+from shortlist.nn.embedding import Embedding, pool_mean, pool_sum
 
 
 class IndexEncoder(nn.Module):
@@ -18,11 +18,14 @@ class IndexEncoder(nn.Module):
         rows: number of indices, the unknown counted.
         dim: width of the output.
         sparse: as `Embedding`.
+        dtype: as `Embedding`.
     """
 
-    def __init__(self, rows: int, dim: int, *, sparse: bool = False) -> None:
+    def __init__(
+        self, rows: int, dim: int, *, sparse: bool = False, dtype: torch.dtype | None = None
+    ) -> None:
         super().__init__()
-        self.embedding = Embedding(rows, dim, sparse=sparse)
+        self.embedding = Embedding(rows, dim, sparse=sparse, dtype=dtype)
         self.dim = dim
 
     def forward(self, values: Tensor) -> Tensor:
@@ -37,11 +40,14 @@ class BagEncoder(nn.Module):
         rows: number of indices, the unknown counted.
         dim: width of the output.
         sparse: as `Embedding`.
+        dtype: as `Embedding`.
     """
 
-    def __init__(self, rows: int, dim: int, *, sparse: bool = False) -> None:
+    def __init__(
+        self, rows: int, dim: int, *, sparse: bool = False, dtype: torch.dtype | None = None
+    ) -> None:
         super().__init__()
-        self.embedding = Embedding(rows, dim, sparse=sparse)
+        self.embedding = Embedding(rows, dim, sparse=sparse, dtype=dtype)
         self.dim = dim
 
     def forward(self, values: Ragged) -> Tensor:
@@ -81,6 +87,7 @@ class HistoryEncoder(nn.Module):
         attention: whether the weights are learned.
         dropout: share of the events that training hides.
         sparse: as `Embedding`.
+        dtype: as `Embedding`.
     """
 
     def __init__(
@@ -92,10 +99,11 @@ class HistoryEncoder(nn.Module):
         attention: bool,
         dropout: float = 0.0,
         sparse: bool = False,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         self.dropout = dropout
-        self.embedding = Embedding(rows, dim, sparse=sparse)
+        self.embedding = Embedding(rows, dim, sparse=sparse, dtype=dtype)
         self.dim = dim
         if attention:
             self.item_score = nn.Parameter(torch.zeros(rows))
@@ -109,17 +117,7 @@ class HistoryEncoder(nn.Module):
             history = Ragged(history.values.masked_fill(hidden, 0), history.offsets)
         if not self.attention:
             return pool_mean(self.embedding, history.values, history.offsets)
-        weights = self.weights(history)
-        return nn.functional.embedding_bag(
-            history.values,
-            self.embedding.weight,
-            history.offsets,
-            mode="sum",
-            per_sample_weights=weights.to(self.embedding.weight.dtype),
-            include_last_offset=True,
-            padding_idx=0,
-            sparse=self.embedding.sparse,
-        )
+        return pool_sum(self.embedding, history.values, history.offsets, self.weights(history))
 
     def weights(self, history: Ragged) -> Tensor:
         """`[total]` weight of each event; they sum to 1 over a history."""
@@ -136,7 +134,13 @@ class HistoryEncoder(nn.Module):
 
 
 def build_encoder(
-    feature: Feature, encoding: Encoding, dim: int, *, project: bool, sparse: bool = False
+    feature: Feature,
+    encoding: Encoding,
+    dim: int,
+    *,
+    project: bool,
+    sparse: bool = False,
+    table_dtype: torch.dtype | None = None,
 ) -> nn.Module:
     """The encoder that suits a feature.
 
@@ -146,6 +150,7 @@ def build_encoder(
         dim: width of the output.
         project: whether numbers are brought to the same width; vectors always are.
         sparse: whether the gradients of tables name their rows, as in `Embedding`.
+        table_dtype: of the tables, as in `Embedding`.
     """
     width: int = getattr(feature, "dim", None) or dim
     if isinstance(feature, History):
@@ -156,9 +161,10 @@ def build_encoder(
             attention=feature.pooling == "attention",
             dropout=feature.dropout,
             sparse=sparse,
+            dtype=table_dtype,
         )
     if encoding.shape == "index":
-        return IndexEncoder(encoding.size, width, sparse=sparse)
+        return IndexEncoder(encoding.size, width, sparse=sparse, dtype=table_dtype)
     if encoding.shape == "bag":
-        return BagEncoder(encoding.size, width, sparse=sparse)
+        return BagEncoder(encoding.size, width, sparse=sparse, dtype=table_dtype)
     return DenseEncoder(encoding.size, dim if project or isinstance(feature, Vector) else None)

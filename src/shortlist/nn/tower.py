@@ -34,6 +34,8 @@ class Tower(nn.Module):
             then has to be learned from the features, and training is steadier.
         sparse: whether the gradients of the tables name the rows of the batch and hold no others: for ids by
             the million, with an optimizer that steps such rows (`Adagrad`, `RowwiseAdagrad`, `LazyAdam`).
+        table_dtype: of the tables, float32 by default; `torch.bfloat16` halves their memory and needs
+            `sparse`, see `Embedding`.
 
     Raises:
         ConfigError: there is no feature, or a number is out of range.
@@ -48,6 +50,7 @@ class Tower(nn.Module):
         dropout: float = 0.0,
         normalise: bool = True,
         sparse: bool = False,
+        table_dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         if not features:
@@ -58,9 +61,17 @@ class Tower(nn.Module):
             raise ConfigError(
                 f"dropout must be from 0 to below 1, got {dropout}", where="Tower", remedy="such as 0.1"
             )
+        if table_dtype not in (None, torch.float32, torch.bfloat16) or (
+            table_dtype == torch.bfloat16 and not sparse
+        ):
+            raise ConfigError(
+                f"table_dtype is {table_dtype} and sparse is {sparse}",
+                where="Tower",
+                remedy="pass torch.bfloat16 together with sparse=True, or leave table_dtype out",
+            )
         self.features = tuple(features)
         self.dim, self.hidden, self.dropout, self.normalise = dim, tuple(hidden), dropout, normalise
-        self.sparse = sparse
+        self.sparse, self.table_dtype = sparse, table_dtype
         self.encoders = nn.ModuleDict()
         self.deep: MLP | None = None
 
@@ -78,13 +89,16 @@ class Tower(nn.Module):
             "dropout": self.dropout,
             "normalise": self.normalise,
             "sparse": self.sparse,
+            "table_dtype": None if self.table_dtype is None else str(self.table_dtype).removeprefix("torch."),
         }
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Tower:
         """The reverse of `config`."""
-        features = [feature_from_dict(each) for each in config["features"]]
-        return cls(features, **{name: value for name, value in config.items() if name != "features"})
+        rest = dict(config)
+        features = [feature_from_dict(each) for each in rest.pop("features")]
+        name = rest.pop("table_dtype", None)
+        return cls(features, table_dtype=name and getattr(torch, name, name), **rest)
 
     def build(self, space: FeatureSpace) -> Tower:
         """Make the layers for what the features learned from the data.
@@ -101,7 +115,12 @@ class Tower(nn.Module):
         deep = bool(self.hidden)
         encoders = [
             build_encoder(
-                feature, space.encodings[feature.name], self.dim, project=not deep, sparse=self.sparse
+                feature,
+                space.encodings[feature.name],
+                self.dim,
+                project=not deep,
+                sparse=self.sparse,
+                table_dtype=self.table_dtype,
             )
             for feature in self.features
         ]

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from shortlist.errors import ConfigError
-from shortlist.training.weightwise import reevaluate
+from shortlist.training.weightwise import reevaluate, restore_dtypes
 
 
 class CompositeOptimizer(Optimizer):
@@ -74,6 +74,7 @@ class CompositeOptimizer(Optimizer):
             state_dict: groups and state of all optimizers.
         """
         super().load_state_dict(state_dict)
+        restore_dtypes(self, state_dict)
         self._share()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:

@@ -18,8 +18,11 @@ from shortlist.training.weightwise import (
     WeightwiseOptimizer,
     check_range,
     filled,
+    next_rounding,
+    read_rows,
     rows_and_gradient,
     stepped_rows,
+    write_rows,
 )
 
 
@@ -56,16 +59,19 @@ class Adagrad(WeightwiseOptimizer):
 
     def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
         accumulator = _accumulator(self.state[weight], weight, group)
-        if stepped_rows(weight, (accumulator,), Rule("adagrad", group["lr"], group["eps"])):
+        rounding = next_rounding(weight, self.state[weight])
+        if stepped_rows(weight, (accumulator,), Rule("adagrad", group["lr"], group["eps"]), rounding):
             return
         rows, gradient = rows_and_gradient(weight)
         if rows is None:
             accumulator.addcmul_(gradient, gradient)
             weight.addcdiv_(gradient, (accumulator + group["eps"]).sqrt_(), value=-group["lr"])
             return
-        sums = accumulator[rows].addcmul_(gradient, gradient)
-        accumulator[rows] = sums
-        weight[rows] = weight[rows].addcdiv_(gradient, (sums + group["eps"]).sqrt_(), value=-group["lr"])
+        sums = read_rows(accumulator, rows, rounding).addcmul_(gradient, gradient)
+        values = read_rows(weight, rows, rounding)
+        values.addcdiv_(gradient, (sums + group["eps"]).sqrt_(), value=-group["lr"])
+        write_rows(accumulator, rows, sums, rounding, array=1)
+        write_rows(weight, rows, values, rounding)
 
 
 class ClippyAdagrad(WeightwiseOptimizer):
@@ -133,9 +139,10 @@ class ClippyAdagrad(WeightwiseOptimizer):
     def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
         state = self.state[weight]
         accumulator = _accumulator(state, weight, group)
+        rounding = next_rounding(weight, state)
         rows, gradient = rows_and_gradient(weight)
-        values = weight if rows is None else weight[rows]
-        sums = accumulator if rows is None else accumulator[rows]
+        values = weight if rows is None else read_rows(weight, rows, rounding)
+        sums = accumulator if rows is None else read_rows(accumulator, rows, rounding)
         before = group["use_standard_accumulator_update"]
         if before:
             sums = sums + gradient.square()
@@ -155,8 +162,8 @@ class ClippyAdagrad(WeightwiseOptimizer):
             accumulator.copy_(sums)
             weight.sub_(change * factor)
         else:
-            accumulator[rows] = sums
-            weight[rows] = values - change * factor
+            write_rows(accumulator, rows, sums, rounding, array=1)
+            write_rows(weight, rows, values - change * factor, rounding)
 
 
 def _accumulator(state: dict[str, Any], weight: Tensor, group: dict[str, Any]) -> Tensor:

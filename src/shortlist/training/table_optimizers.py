@@ -14,8 +14,11 @@ from shortlist.training.weightwise import (
     WeightwiseOptimizer,
     check_range,
     filled,
+    next_rounding,
+    read_rows,
     rows_and_gradient,
     stepped_rows,
+    write_rows,
 )
 
 
@@ -56,9 +59,11 @@ class RowwiseAdagrad(WeightwiseOptimizer):
         state = self.state[weight]
         if "accumulator" not in state:
             shape = weight.shape if weight.ndim < 2 else (len(weight), *[1] * (weight.ndim - 1))
-            state["accumulator"] = filled(weight, shape, group["initial_accumulator_value"])
-        accumulator = state["accumulator"]
-        if stepped_rows(weight, (accumulator,), Rule("rowwise_adagrad", group["lr"], group["eps"])):
+            wide = torch.promote_types(weight.dtype, torch.float32)
+            state["accumulator"] = filled(weight, shape, group["initial_accumulator_value"], wide)
+        accumulator, rounding = state["accumulator"], next_rounding(weight, state)
+        rule = Rule("rowwise_adagrad", group["lr"], group["eps"])
+        if stepped_rows(weight, (accumulator,), rule, rounding):
             return
         rows, gradient = rows_and_gradient(weight)
         square = gradient.square()
@@ -70,7 +75,8 @@ class RowwiseAdagrad(WeightwiseOptimizer):
             return
         sums = accumulator[rows] + square
         accumulator[rows] = sums
-        weight[rows] -= group["lr"] * gradient / (sums + group["eps"]).sqrt()
+        change = group["lr"] * gradient / (sums + group["eps"]).sqrt()
+        write_rows(weight, rows, read_rows(weight, rows, rounding) - change, rounding)
 
 
 class LazyAdam(WeightwiseOptimizer):
@@ -114,10 +120,15 @@ class LazyAdam(WeightwiseOptimizer):
         mean, square = state["mean"], state["square"]
         step = int(state["step"])
         rule = Rule("adam", group["lr"], group["eps"], group["betas"], step)
-        if stepped_rows(weight, (mean, square), rule):
+        rounding = next_rounding(weight, state)
+        if stepped_rows(weight, (mean, square), rule, rounding):
             return
         rows, gradient = rows_and_gradient(weight)
-        means, squares = (mean, square) if rows is None else (mean[rows], square[rows])
+        means, squares = (
+            (mean, square)
+            if rows is None
+            else (read_rows(mean, rows, rounding), read_rows(square, rows, rounding))
+        )
         beta1, beta2 = group["betas"]
         means.lerp_(gradient, 1 - beta1)
         squares.lerp_(gradient.square(), 1 - beta2)
@@ -126,5 +137,6 @@ class LazyAdam(WeightwiseOptimizer):
         if rows is None:
             weight.sub_(change)
             return
-        mean[rows], square[rows] = means, squares
-        weight[rows] -= change
+        write_rows(mean, rows, means, rounding, array=1)
+        write_rows(square, rows, squares, rounding, array=2)
+        write_rows(weight, rows, read_rows(weight, rows, rounding) - change, rounding)

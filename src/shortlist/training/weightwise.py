@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import Any, overload
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from shortlist.errors import ConfigError
+from shortlist.kernels.bag_gradient import BagGradient
+from shortlist.kernels.rounding import Rounding, rounded
 from shortlist.kernels.tables import Rule, takes_rows, update_rows, with_large_pages
 
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
@@ -39,6 +42,15 @@ class WeightwiseOptimizer(Optimizer, ABC):
                     if weight.grad is not None:
                         self._update(weight, group)
         return loss
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned.
+
+        Args:
+            state_dict: groups and state.
+        """
+        super().load_state_dict(state_dict)
+        restore_dtypes(self, state_dict)
 
     @abstractmethod
     def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
@@ -70,35 +82,65 @@ def reevaluate(closure: Callable[[], float] | None) -> float | None:
         return closure()
 
 
-def stepped_rows(weight: Tensor, state: tuple[Tensor, ...], rule: Rule) -> bool:
+def restore_dtypes(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
+    """Undo PyTorch's cast of the state to its parameter's dtype, which must not meet a table in bfloat16.
+
+    Args:
+        optimizer: that has just loaded the state.
+        state_dict: what it loaded.
+    """
+    numbers = chain.from_iterable(group["params"] for group in state_dict["param_groups"])
+    parameters = chain.from_iterable(group["params"] for group in optimizer.param_groups)
+    for number, parameter in zip(numbers, parameters, strict=True):
+        for name, saved in state_dict["state"].get(number, {}).items():
+            if isinstance(saved, Tensor) and saved.dtype != optimizer.state[parameter][name].dtype:
+                device = parameter.device if saved.is_floating_point() else saved.device
+                optimizer.state[parameter][name] = saved.to(device, copy=True)
+
+
+def stepped_rows(
+    weight: Tensor, state: tuple[Tensor, ...], rule: Rule, rounding: Rounding | None = None
+) -> bool:
     """Step the rows of a table that its sparse gradient names, by the native kernels where they can.
 
     Args:
         weight: a parameter with a gradient.
         state: of the rule.
         rule: how the rows follow.
+        rounding: of this step, from `next_rounding`.
 
     Returns:
         Whether that was done.
     """
     gradient = weight.grad
     assert gradient is not None
-    if not takes_rows(weight, gradient) or not all(each.is_contiguous() for each in state):
+    bags = None
+    if isinstance(gradient, BagGradient) and not gradient.is_written:
+        ids, values, bags = gradient.ids, gradient.gradients, gradient.bags
+    else:
+        gradient = _written(gradient)
+        if not gradient.is_sparse or gradient.sparse_dim() != 1:
+            return False
+        ids, values = gradient._indices()[0], gradient._values()
+    if not takes_rows(weight, ids, values) or not all(each.is_contiguous() for each in state):
         return False
     # Not coalesced: the kernel adds up repeated rows on the way.
-    update_rows(weight, state, gradient._indices()[0], gradient._values(), rule)
+    update_rows(weight, state, ids, values, rule, bags=bags, rounding=rounding)
     return True
 
 
-def filled(weight: Tensor, shape: torch.Size | tuple[int, ...], value: float) -> Tensor:
+def filled(
+    weight: Tensor, shape: torch.Size | tuple[int, ...], value: float, dtype: torch.dtype | None = None
+) -> Tensor:
     """State beside a parameter, on large pages where there are any.
 
     Args:
         weight: the parameter, whose device and dtype count.
         shape: of the state.
         value: of all its numbers.
+        dtype: where it is another than the parameter's.
     """
-    return with_large_pages(weight.new_empty(shape)).fill_(value)
+    return with_large_pages(weight.new_empty(shape, dtype=dtype)).fill_(value)
 
 
 def rows_and_gradient(weight: Tensor) -> tuple[Tensor | None, Tensor]:
@@ -107,5 +149,53 @@ def rows_and_gradient(weight: Tensor) -> tuple[Tensor | None, Tensor]:
     assert gradient is not None
     if not gradient.is_sparse:
         return None, gradient
-    summed = gradient.coalesce()
+    summed = _written(gradient).coalesce()
     return summed.indices()[0], summed.values()
+
+
+def next_rounding(weight: Tensor, state: dict[str, Any]) -> Rounding | None:
+    """The random numbers of this step for a table in bfloat16 with float32 gradients; None for others.
+
+    Args:
+        weight: the parameter.
+        state: of the parameter, which keeps the seed, drawn at the first step, and counts the steps.
+    """
+    if weight.dtype != torch.bfloat16 or weight.grad is None or weight.grad.dtype != torch.float32:
+        return None
+    if "rounding" not in state:
+        state["rounding"] = torch.tensor([int(torch.randint((1 << 63) - 1, ())), 0])
+    state["rounding"][1] += 1
+    seed, step = state["rounding"].tolist()
+    return Rounding(seed, step)
+
+
+def read_rows(values: Tensor, rows: Tensor, rounding: Rounding | None) -> Tensor:
+    """Copies of some rows, to compute with: float32 where they will be rounded.
+
+    Args:
+        values: weights or state, `[rows, ...]`.
+        rows: `[n]` int64.
+        rounding: of this step.
+    """
+    return values[rows] if rounding is None else values[rows].float()
+
+
+def write_rows(
+    values: Tensor, rows: Tensor, changed: Tensor, rounding: Rounding | None, *, array: int = 0
+) -> None:
+    """Put rows back, rounded at random where there is a rounding.
+
+    Args:
+        values: weights or state, `[rows, ...]`.
+        rows: `[n]` int64, each once.
+        changed: `[n, ...]`.
+        rounding: of this step.
+        array: 0 for weights, 1 or 2 for the state.
+    """
+    if rounding is not None and values.dtype == torch.bfloat16:
+        changed = rounded(changed, rows, rounding, array=array)
+    values[rows] = changed.to(values.dtype)
+
+
+def _written(gradient: Tensor) -> Tensor:
+    return gradient.written() if isinstance(gradient, BagGradient) else gradient

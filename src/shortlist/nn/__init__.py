@@ -5,7 +5,9 @@ from shortlist.nn.embedding import Embedding
 from shortlist.nn.encoders import BagEncoder, DenseEncoder, HistoryEncoder, IndexEncoder
 from shortlist.nn.interaction import DotInteraction
 from shortlist.nn.mlp import MLP
+from shortlist.nn.multi_hash_embedding import MultiHashEmbedding
 from shortlist.nn.tower import Tower
+from shortlist.nn.unified_embedding import UnifiedEmbedding
 
 __all__ = [
     "MLP",
@@ -17,5 +19,7 @@ __all__ = [
     "Embedding",
     "HistoryEncoder",
     "IndexEncoder",
+    "MultiHashEmbedding",
     "Tower",
+    "UnifiedEmbedding",
 ]

@@ -11,6 +11,7 @@ from benchmarks.record import record
 
 NAMES = (
     "quality",
+    "sequential",
     "tutorial",
     "retrieval_training",
     "in_batch_softmax",

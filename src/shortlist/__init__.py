@@ -30,7 +30,7 @@ from shortlist.data import (
 )
 from shortlist.errors import Error
 from shortlist.funnel import Funnel, rank, retrieve
-from shortlist.models import Model, Ranker, TwoTower
+from shortlist.models import Model, Ranker, Sequential, TwoTower
 from shortlist.nn import Tower
 
 __version__ = "0.1.0"
@@ -49,6 +49,7 @@ __all__ = [
     "Ragged",
     "Ranker",
     "Schema",
+    "Sequential",
     "Tags",
     "Text",
     "Timestamp",

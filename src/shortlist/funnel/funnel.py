@@ -23,6 +23,7 @@ from shortlist.funnel.explain import Explanation, explain_trace, reasons
 from shortlist.funnel.rank import Scored
 from shortlist.funnel.retrieve import Retriever, retrieve
 from shortlist.models.recommender import fitted_data
+from shortlist.models.sequential import Sequential
 from shortlist.models.two_tower import TwoTower
 from shortlist.postrank import PostRanker
 
@@ -240,6 +241,6 @@ class Funnel:
         """The items with the embeddings of the first retriever that has any."""
         plain = self.data.catalogue
         for each in self.retrievers:
-            if isinstance(each.model, TwoTower):
+            if isinstance(each.model, TwoTower | Sequential):
                 return Catalogue(plain.items, plain.vocabulary, vectors=each.model.item_vectors)
         return plain

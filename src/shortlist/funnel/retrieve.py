@@ -30,7 +30,7 @@ class Nearest:
     when it is next asked.
 
     Args:
-        model: a trained `TwoTower`, `EASE`, `ALS`, `ItemKNN` or any other Recommender.
+        model: a trained `TwoTower`, `Sequential`, `EASE`, `ALS`, `ItemKNN` or any other Recommender.
         k: how many candidates.
         name: what `explain` and the ranker's features call this retriever; the model's class by default.
         recall: the share of the exact candidates that an approximate index should find; 1 searches exactly.

@@ -1,4 +1,4 @@
-"""Models that recommend: two towers, the ranker, and the baselines that every model has to beat."""
+"""Models that recommend: two towers, sequences, the ranker, and the baselines that each has to beat."""
 
 from shortlist.models.als import ALS
 from shortlist.models.ease import EASE
@@ -9,6 +9,7 @@ from shortlist.models.model import Model
 from shortlist.models.popularity import Popularity
 from shortlist.models.ranker import Ranker
 from shortlist.models.recommender import Recommender
+from shortlist.models.sequential import Sequential
 from shortlist.models.storage import load_model, save_model
 from shortlist.models.two_tower import TwoTower
 
@@ -23,6 +24,7 @@ __all__ = [
     "Ranker",
     "RankingLists",
     "Recommender",
+    "Sequential",
     "TwoTower",
     "evaluate",
     "load_model",

@@ -13,6 +13,7 @@ from shortlist.errors import DataError
 from shortlist.metrics import FactorizedTopK
 from shortlist.models.popularity import Popularity
 from shortlist.models.recommender import Recommender, check_test_part, fitted_data
+from shortlist.models.sequential import Sequential
 from shortlist.models.two_tower import TwoTower
 
 BLOCK_SCORES = 1 << 22  # scores held at once: 16 MB
@@ -130,13 +131,13 @@ def measure(
     items = torch.arange(len(test.item_vocabulary))
     for metric in metrics:
         metric.reset()
-        if isinstance(model, TwoTower):
+        if isinstance(model, TwoTower | Sequential):
             metric.bind(model.item_vectors)
     with torch.inference_mode():
         for part in torch.split(rows, max(1, BLOCK_SCORES // len(items))):
             requests = test.requests(part)
             exclude = test.seen.take(people[part]) if exclude_seen else None
-            if isinstance(model, TwoTower):
+            if isinstance(model, TwoTower | Sequential):
                 queries = model.embed_queries(requests)
                 for metric in metrics:
                     metric.update(queries, targets[part], exclude=exclude)

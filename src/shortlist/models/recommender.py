@@ -84,8 +84,7 @@ class Recommender(ABC):
             ConfigError: `k` is less than 1.
         """
         data = fitted_data(self)
-        if k < 1:
-            raise ConfigError(f"k must be at least 1, got {k}", remedy="ask for at least one item")
+        _check_k(k)
         ids = pl.Series(data.schema.user_id, [users] if isinstance(users, str | int) else list(users))
         people = torch.from_numpy(data.people.encode(ids))
         exclude = data.seen.take(people) if exclude_seen else None
@@ -93,6 +92,40 @@ class Recommender(ABC):
         items, scores = self.retrieve(data.requests_of(people), k, exclude=exclude, where=allowed)
         found = Candidates.from_padded(items, scores)
         return Recommendations.from_candidates(found, ids, data.catalogue, item_id=data.schema.item_id)
+
+    def recommend_after(
+        self,
+        history: Sequence[str | int],
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        where: pl.Expr | None = None,
+    ) -> Recommendations:
+        """What to show next to somebody of whom a session is all that is known.
+
+        Args:
+            history: the session's item ids, oldest first; unknown ids are passed over.
+            k: how many items.
+            exclude_seen: whether the items of the session are left out.
+            where: a predicate over the columns of the item table.
+
+        Returns:
+            At most `k` recommendations, best first; their user id is null.
+
+        Raises:
+            NotFittedError: the model was not trained.
+            ConfigError: `k` is less than 1.
+        """
+        data = fitted_data(self)
+        _check_k(k)
+        index = torch.from_numpy(data.item_vocabulary.encode(list(history)))
+        session = Ragged.from_lengths(index[index > 0], (index > 0).sum()[None])
+        allowed = None if where is None else data.catalogue.mask(where)
+        exclude = session if exclude_seen else None
+        items, scores = self.retrieve(Requests.from_history(session), k, exclude=exclude, where=allowed)
+        nobody = pl.Series(data.schema.user_id, [None], dtype=data.user_vocabulary.ids.dtype)
+        found = Candidates.from_padded(items, scores)
+        return Recommendations.from_candidates(found, nobody, data.catalogue, item_id=data.schema.item_id)
 
     def evaluate(
         self, test: Dataset, *, metrics: Sequence[FactorizedTopK] | None = None, exclude_seen: bool = True
@@ -110,6 +143,11 @@ class Recommender(ABC):
         from shortlist.models.evaluation import evaluate  # it compares with a Recommender, Popularity
 
         return evaluate(self, test, metrics=metrics, exclude_seen=exclude_seen)
+
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise ConfigError(f"k must be at least 1, got {k}", remedy="ask for at least one item")
 
 
 def fitted_data(model: Recommender) -> Dataset:

@@ -21,12 +21,13 @@ from shortlist.models.model import Model
 from shortlist.models.popularity import Popularity
 from shortlist.models.ranker import Ranker
 from shortlist.models.recommender import fitted_data
+from shortlist.models.sequential import Sequential
 from shortlist.models.two_tower import TwoTower
 
-KINDS: dict[str, type[TwoTower | Ranker | Popularity | ItemKNN | EASE | ALS]] = {
-    cls.__name__: cls for cls in (TwoTower, Ranker, Popularity, ItemKNN, EASE, ALS)
+KINDS: dict[str, type[TwoTower | Sequential | Ranker | Popularity | ItemKNN | EASE | ALS]] = {
+    cls.__name__: cls for cls in (TwoTower, Sequential, Ranker, Popularity, ItemKNN, EASE, ALS)
 }
-SavedModel = TwoTower | Ranker | Popularity | ItemKNN | EASE | ALS
+SavedModel = TwoTower | Sequential | Ranker | Popularity | ItemKNN | EASE | ALS
 
 
 def save_model(model: SavedModel, folder: Path) -> None:
@@ -49,7 +50,7 @@ def save_model(model: SavedModel, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     described = {"kind": kind, "config": model.config()}
     (folder / "model.json").write_text(json.dumps(described, indent=2), encoding="utf-8")
-    if isinstance(model, TwoTower | Ranker):
+    if isinstance(model, TwoTower | Sequential | Ranker):
         save_space(model.fitted_space(), folder)
         state: Mapping[str, Tensor] = model.state_dict()
     else:

@@ -1,4 +1,4 @@
-"""Building blocks: embeddings, encoders of features, towers, crosses."""
+"""Building blocks: embeddings, encoders of features and of sequences, towers, crosses."""
 
 from shortlist.nn.cross import Cross, CrossNetwork
 from shortlist.nn.embedding import Embedding
@@ -6,6 +6,7 @@ from shortlist.nn.encoders import BagEncoder, DenseEncoder, HistoryEncoder, Inde
 from shortlist.nn.interaction import DotInteraction
 from shortlist.nn.mlp import MLP
 from shortlist.nn.multi_hash_embedding import MultiHashEmbedding
+from shortlist.nn.sequence import GRUBlock, HSTUBlock, SequenceEncoder, SequenceLayout, TransformerBlock
 from shortlist.nn.tower import Tower
 from shortlist.nn.unified_embedding import UnifiedEmbedding
 
@@ -17,9 +18,14 @@ __all__ = [
     "DenseEncoder",
     "DotInteraction",
     "Embedding",
+    "GRUBlock",
+    "HSTUBlock",
     "HistoryEncoder",
     "IndexEncoder",
     "MultiHashEmbedding",
+    "SequenceEncoder",
+    "SequenceLayout",
     "Tower",
+    "TransformerBlock",
     "UnifiedEmbedding",
 ]

@@ -2,7 +2,7 @@
 
 import torch
 
-from shortlist import losses
+from shortlist import losses, tasks
 
 torch.manual_seed(0)
 queries, candidates = torch.randn(4, 8), torch.randn(4, 8)
@@ -23,6 +23,28 @@ scores, own = losses.in_batch_scores(queries, candidates, candidate_ids=items)
 print("accidental hits:", (scores == losses.MASKED_SCORE).nonzero().tolist(), "positives:", own.tolist())
 positives = scores.diagonal()
 print("BPR:", losses.bayesian_personalized_ranking(positives, scores[:, 1:3]))
+
+# Against every item, or against items that were drawn, each with its chance.
+catalogue, wanted = torch.randn(100, 8), torch.tensor([7, 3, 7, 5])
+print("full softmax:", losses.full_softmax(queries, catalogue, wanted))
+sampler = tasks.NegativeSampler(torch.arange(100).float())  # item 99 most often, item 0 never
+drawn = sampler.draw(20)
+print(
+    "sampled softmax:",
+    losses.sampled_softmax(
+        queries,
+        catalogue[wanted],
+        catalogue[drawn],
+        positive_ids=wanted,
+        negative_ids=drawn,
+        positive_probability=sampler.probability(wanted),
+        negative_probability=sampler.probability(drawn),
+    ),
+)
+pair = losses.sampled_scores(queries, catalogue[wanted], catalogue[drawn])
+print("gBCE:", losses.generalised_binary_cross_entropy(*pair, num_items=100, calibration=0.75))
+shares = torch.tensor([0.4, 0.2, 0.4, 0.1])
+print("mixed:", losses.mixed_probability(shares, batch_size=4, num_uniform=20, num_items=100))
 
 # A mean, so that the learning rate does not depend on the batch's size; padding has weight 0.
 print("mean:", losses.weighted_mean(each), losses.weighted_mean(each, torch.tensor([1.0, 1, 1, 0])))

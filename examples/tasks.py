@@ -19,6 +19,17 @@ plain = tasks.Retrieval(correct_sampling_bias=False, remove_accidental_hits=Fals
 print("more negatives:", plain(users, torch.cat([films, torch.randn(10, 8)])).item())
 print("two heads:", plain(torch.stack([users, -users], dim=1), films).item())
 
+# The task can say which items to draw, or score the whole catalogue; a queue keeps earlier candidates.
+mixed = tasks.Retrieval(negatives="mixed", num_negatives=10, queue_size=12)
+table = torch.randn(51, 8, requires_grad=True)
+for _ in range(3):
+    items = torch.cat([ids, mixed.draw_negatives(50)])
+    print("mixed:", mixed(users, table[items], candidate_ids=items, num_items=50).item())
+queue: tasks.NegativeQueue = mixed.queue
+print("kept:", len(queue), queue.ids.tolist())
+catalogue = tasks.Retrieval(negatives="catalogue")
+print("catalogue:", catalogue(users, table, targets=ids).item())
+
 # Ranking: any pointwise loss, with metrics on the way.
 rating = tasks.Ranking(loss=losses.squared_error, metrics=[metrics.RMSE()])
 predicted, given = (users * films).sum(1), torch.tensor([4.0, 3, 5, 1, 2, 4])

@@ -1,6 +1,7 @@
 #include "bindings.hpp"
 
 #include "../arrays.hpp"
+#include "kernels.hpp"
 #include "softmax.hpp"
 
 namespace nb = nanobind;
@@ -18,8 +19,8 @@ void require_places(const Places& places, std::int64_t limit, const char* what) 
 
 void run(Array<const float, 2> queries, Array<const float, 2> candidates, Places positives, Floats bias,
          Floats own_bias, float masked_score, Array<const bool, 2> mask, Places by_id, Places run_begins,
-         Places run_ends, Floats weights, int threads, Array<float, 1> out, Array<float, 2> grad_queries,
-         Array<float, 2> grad_candidates) {
+         Places run_ends, Floats weights, bool bfloat16, int threads, Array<float, 1> out, Array<float, 2> grad_queries,
+         Array<float, 2> grad_candidates, Array<float, 1> grad_bias, Array<float, 1> grad_own_bias) {
   const std::size_t batch = queries.shape(0), count = candidates.shape(0), dim = queries.shape(1);
   require(dim >= 1 && candidates.shape(1) == dim && count >= 1, "candidates are as wide as the queries");
   require(positives.shape(0) == batch && out.shape(0) == batch, "positives and losses must be [batch]");
@@ -37,6 +38,7 @@ void run(Array<const float, 2> queries, Array<const float, 2> candidates, Places
   }
   require(weights.is_valid() == grad_queries.is_valid() && weights.is_valid() == grad_candidates.is_valid(),
           "weights and gradients come together");
+  require(weights.is_valid() || (!grad_bias.is_valid() && !grad_own_bias.is_valid()), "gradients need weights");
   Problem problem{queries.data(),
                   candidates.data(),
                   static_cast<std::int64_t>(batch),
@@ -52,24 +54,30 @@ void run(Array<const float, 2> queries, Array<const float, 2> candidates, Places
                   data_or_null(run_ends)};
   if (!weights.is_valid()) {
     nb::gil_scoped_release unlocked;
-    losses(problem, threads, out.data());
+    losses(problem, bfloat16, threads, out.data());
     return;
   }
   require(weights.shape(0) == batch && grad_queries.shape(0) == batch && grad_queries.shape(1) == dim &&
               grad_candidates.shape(0) == count && grad_candidates.shape(1) == dim,
           "weights must be [batch], gradients as what they are of");
+  require(!grad_bias.is_valid() || grad_bias.shape(0) == count, "grad_bias must be [count]");
+  require(!grad_own_bias.is_valid() || grad_own_bias.shape(0) == batch, "grad_own_bias must be [batch]");
+  const Gradients gradients{grad_queries.data(), grad_candidates.data(), data_or_null(grad_bias),
+                            data_or_null(grad_own_bias)};
   nb::gil_scoped_release unlocked;
-  losses_and_gradients(problem, weights.data(), threads, out.data(), grad_queries.data(), grad_candidates.data());
+  losses_and_gradients(problem, weights.data(), bfloat16, threads, out.data(), gradients);
 }
 
 }  // namespace
 
 void bind(nb::module_& m) {
+  m.def("bfloat16_is_faster", &bfloat16_is_faster);
   m.def("softmax_loss", &run, "queries"_a.noconvert(), "candidates"_a.noconvert(), "positives"_a.noconvert(),
         "bias"_a.noconvert().none(), "own_bias"_a.noconvert().none(), "masked_score"_a, "mask"_a.noconvert().none(),
         "by_id"_a.noconvert().none(), "run_begins"_a.noconvert().none(), "run_ends"_a.noconvert().none(),
-        "weights"_a.noconvert().none(), "threads"_a, "losses"_a.noconvert(), "grad_queries"_a.noconvert().none(),
-        "grad_candidates"_a.noconvert().none());
+        "weights"_a.noconvert().none(), "bfloat16"_a, "threads"_a, "losses"_a.noconvert(), "grad_queries"_a.noconvert().none(),
+        "grad_candidates"_a.noconvert().none(), "grad_bias"_a.noconvert().none(),
+        "grad_own_bias"_a.noconvert().none());
 }
 
 }  // namespace shortlist::softmax

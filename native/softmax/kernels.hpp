@@ -1,8 +1,12 @@
-// The inner loops of the fused softmax, one table for each instruction set.
+// The inner loops of the fused softmax, one table for each instruction set and precision.
 //
 // A block of queries meets all candidates: a tile of scores, [rows][width], that lives in the processor's cache.
 // Its rows become exponentials in place, and the tile is multiplied twice more, into the gradients of the queries
-// and of the candidates. All matrices are padded, so that no loop has a remainder.
+// and of the candidates. All matrices are padded, so that no loop has a remainder. Scores are logarithms to base 2,
+// which saves the exponential a product.
+//
+// Queries and candidates are first packed as a table likes to read them. A packed matrix takes no more room than
+// [rows][padded] floats, where `padded` is the width rounded up to `lanes`.
 #pragma once
 
 #include <cstdint>
@@ -20,30 +24,44 @@ struct Normaliser {
 struct Kernels {
   const char* name;
   int lanes;  // floats of a vector: widths of embeddings are padded to it
-  int panel;  // candidates side by side in a panel, [dim][panel]; the tile's width is a multiple of it
+  int panel;  // candidates side by side in a panel; the tile's width is a multiple of it
 
-  // scores[r * stride + j] = bias[j] + queries[r] . candidates[j] for whole panels; a query is `padded` floats long,
-  // `dim` of which count.
-  void (*scores)(const float* queries, std::int64_t rows, std::int64_t padded, std::int64_t dim, const float* panels,
+  // Packs `width` rows of `padded` floats: side by side for `scores`, and as rows for `gradients`.
+  void (*pack_candidates)(const float* rows, std::int64_t width, std::int64_t padded, float* panels, float* packed);
+  // Packs queries for `scores`, and those times a factor for `gradients`.
+  void (*pack_queries)(const float* queries, std::int64_t rows, std::int64_t padded, float* packed);
+  void (*pack_scaled)(const float* scaled, std::int64_t rows, std::int64_t padded, float* packed);
+
+  // scores[r * stride + j] = bias[j] + queries[r] . candidates[j] for whole panels.
+  void (*scores)(const float* queries, std::int64_t rows, std::int64_t padded, const float* panels,
                  std::int64_t width, const float* bias, float* scores, std::int64_t stride);
 
-  // Replaces scores by their exponentials relative to the largest of them and of `at_least`.
-  Normaliser (*exponentials)(float* scores, std::int64_t width, float at_least);
+  // Replaces two rows of scores by their powers of 2 relative to the largest of them and of `largest` as it comes in.
+  void (*exponentials)(float* scores, std::int64_t width, std::int64_t stride, Normaliser* found);
 
   // grad_queries[r] += sum over j of tile[r][j] * candidates[j], and
-  // grad_candidates[j] += sum over r of tile[r][j] * queries[r]; all rows are `dim` floats, whole vectors.
+  // grad_candidates[j] += sum over r of tile[r][j] * queries[r]; gradients are rows of `padded` floats.
   void (*gradients)(const float* tile, std::int64_t rows, std::int64_t width, std::int64_t stride,
-                    const float* candidates, const float* queries, std::int64_t dim, float* grad_queries,
+                    const float* candidates, const float* queries, std::int64_t padded, float* grad_queries,
                     float* grad_candidates);
+
+  // sums[j] += sum over r of tile[r][j] * factors[r].
+  void (*column_sums)(const float* tile, std::int64_t rows, std::int64_t width, std::int64_t stride,
+                      const float* factors, float* sums);
 };
 
 extern const Kernels kPortable;
 #if defined(__x86_64__)
 extern const Kernels kAvx2;
 extern const Kernels kAvx512;
+extern const Kernels kAvx512Bf16;  // products of bfloat16, sums and exponentials of float32
 #endif
 
-// The table for the instruction set that the process uses (see shortlist::kernels).
-const Kernels& kernels();
+// The table for the instruction set that the process uses (see shortlist::kernels). Where the processor multiplies
+// no bfloat16, `bfloat16` changes nothing.
+const Kernels& kernels(bool bfloat16);
+
+// Whether products of bfloat16 take less time than those of float32 here.
+bool bfloat16_is_faster();
 
 }  // namespace shortlist::softmax

@@ -23,31 +23,42 @@ constexpr std::int64_t kColumns = 2 * kPanel;   // of the tile that both gradien
 INLINE Vec load(const float* from) { return *reinterpret_cast<const Unaligned*>(from); }
 INLINE void store(float* to, Vec value) { *reinterpret_cast<Unaligned*>(to) = value; }
 
-// e^x for x <= 0, to about one unit in the last place: 2^n e^r, r within half of log 2 (Cephes' polynomial). What
-// is below the smallest normal number is 0; NaN stays NaN.
+// 2^x for x <= 0, to about one unit in the last place: 2^n 2^r, r within a half (Cephes' polynomial). What is below
+// the smallest normal number is 0; NaN stays NaN.
 INLINE Vec exponential(Vec x) {
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest whole number in the low bits
-  const Vec shifted = x * 1.44269504088896341f + kRound;
-  const Vec n = shifted - kRound;
-  const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  Vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = (p * r) * r + r + 1.0f;
+  const Vec shifted = x + kRound;
+  const Vec r = x - (shifted - kRound);
+  Vec p = r * 1.535336188319500e-4f + 1.339887440266574e-3f;
+  p = p * r + 9.618437357674640e-3f;
+  p = p * r + 5.550332471162809e-2f;
+  p = p * r + 2.402264791363012e-1f;
+  p = p * r + 6.931472028550421e-1f;
+  p = p * r + 1.0f;
   const Whole scaled = __builtin_bit_cast(Whole, p) + (__builtin_bit_cast(Whole, shifted) << 23);
-  return x < -87.0f ? Vec{} : __builtin_bit_cast(Vec, scaled);
+  return x < -125.0f ? Vec{} : __builtin_bit_cast(Vec, scaled);
 }
 
-SIMD void score_rows(const float* queries, std::int64_t padded, std::int64_t dim, const float* panel,
-                     const float* bias, float* scores, std::int64_t stride) {
+SIMD void pack_candidates(const float* rows, std::int64_t width, std::int64_t padded, float* panels, float* packed) {
+  for (std::int64_t i = 0; i < width * padded; i += LANES) store(packed + i, load(rows + i));
+  for (std::int64_t j = 0; j < width; ++j) {
+    float* lane = panels + j / kPanel * kPanel * padded + j % kPanel;
+    for (std::int64_t k = 0; k < padded; ++k) lane[k * kPanel] = rows[j * padded + k];
+  }
+}
+
+SIMD void pack_rows(const float* rows, std::int64_t count, std::int64_t padded, float* packed) {
+  for (std::int64_t i = 0; i < count * padded; i += LANES) store(packed + i, load(rows + i));
+}
+
+SIMD void score_rows(const float* queries, std::int64_t padded, const float* panel, const float* bias, float* scores,
+                     std::int64_t stride) {
   Vec sums[kScoreRows][kPanelVecs];
   UNROLLED for (int v = 0; v < kPanelVecs; ++v) {
     const Vec start = load(bias + v * LANES);
     UNROLLED for (int r = 0; r < kScoreRows; ++r) sums[r][v] = start;
   }
-  for (std::int64_t k = 0; k < dim; ++k) {
+  for (std::int64_t k = 0; k < padded; ++k) {
     Vec candidates[kPanelVecs];
     UNROLLED for (int v = 0; v < kPanelVecs; ++v) candidates[v] = load(panel + k * kPanel + v * LANES);
     UNROLLED for (int r = 0; r < kScoreRows; ++r) {
@@ -59,14 +70,14 @@ SIMD void score_rows(const float* queries, std::int64_t padded, std::int64_t dim
     UNROLLED for (int v = 0; v < kPanelVecs; ++v) store(scores + r * stride + v * LANES, sums[r][v]);
 }
 
-SIMD void scores(const float* queries, std::int64_t rows, std::int64_t padded, std::int64_t dim, const float* panels,
+SIMD void scores(const float* queries, std::int64_t rows, std::int64_t padded, const float* panels,
                  std::int64_t width, const float* bias, float* out, std::int64_t stride) {
   for (std::int64_t j = 0; j < width; j += kPanel)
     for (std::int64_t r = 0; r < rows; r += kScoreRows)
-      score_rows(queries + r * padded, padded, dim, panels + j * dim, bias + j, out + r * stride + j, stride);
+      score_rows(queries + r * padded, padded, panels + j * padded, bias + j, out + r * stride + j, stride);
 }
 
-SIMD Normaliser exponentials(float* row, std::int64_t width, float at_least) {
+SIMD Normaliser exponentials_of(float* row, std::int64_t width, float at_least) {
   constexpr int kVecs = kPanelVecs;
   Vec most[kVecs], sums[kVecs] = {};
   UNROLLED for (int v = 0; v < kVecs; ++v) most[v] = load(row + v * LANES);
@@ -88,6 +99,10 @@ SIMD Normaliser exponentials(float* row, std::int64_t width, float at_least) {
   for (int v = 0; v < kVecs; ++v)
     for (int lane = 0; lane < LANES; ++lane) sum += sums[v][lane];
   return {largest, sum};
+}
+
+SIMD void exponentials(float* rows, std::int64_t width, std::int64_t stride, Normaliser* found) {
+  for (int r = 0; r < 2; ++r) found[r] = exponentials_of(rows + r * stride, width, found[r].largest);
 }
 
 // Adds a sum of `count` rows of `kVecs` vectors each to kRows results: factors[k * by_step + r * by_row] of row k.
@@ -137,6 +152,13 @@ SIMD void gradients(const float* tile, std::int64_t rows, std::int64_t width, st
            grad_candidates + j * dim + d);
     }
   }
+}
+
+SIMD void column_sums(const float* tile, std::int64_t rows, std::int64_t width, std::int64_t stride,
+                      const float* factors, float* sums) {
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t j = 0; j < width; j += LANES)
+      store(sums + j, load(sums + j) + load(tile + r * stride + j) * factors[r]);
 }
 
 }  // namespace

@@ -7,7 +7,8 @@
 
 namespace shortlist::softmax {
 
-const Kernels kAvx512 = {"avx512", LANES, kPanel, scores, exponentials, gradients};
+const Kernels kAvx512 = {"avx512",  LANES,  kPanel,       pack_candidates, pack_rows,
+                        pack_rows, scores, exponentials, gradients,       column_sums};
 
 }  // namespace shortlist::softmax
 #endif

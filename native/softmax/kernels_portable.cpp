@@ -6,6 +6,7 @@
 
 namespace shortlist::softmax {
 
-const Kernels kPortable = {"portable", LANES, kPanel, scores, exponentials, gradients};
+const Kernels kPortable = {"portable",  LANES,  kPanel,       pack_candidates, pack_rows,
+                        pack_rows, scores, exponentials, gradients,       column_sums};
 
 }  // namespace shortlist::softmax

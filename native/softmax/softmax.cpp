@@ -2,230 +2,236 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "../threads.hpp"
+#include "columns.hpp"
 #include "kernels.hpp"
 
 namespace shortlist::softmax {
 namespace {
 
-constexpr float kLowest = -std::numeric_limits<float>::infinity();
-constexpr std::int64_t kTileFloats = 1 << 18;   // 1 MiB stays in a core's own cache
-constexpr std::int64_t kMostRows = 48;
+constexpr float kLn2 = 0.693147180559945309f;
+constexpr std::int64_t kRows = 48;              // of a tile; fewer would read all candidates too often
 constexpr std::int64_t kMostColumns = 1 << 14;  // candidates that meet a block of queries at once
 // PyTorch's threads keep spinning for milliseconds after their own work. A second thread of ours that has to share
 // its core with them pays from about four milliseconds of work on, 2^28 products.
 constexpr std::int64_t kProductsPerByte = 1 << 8;
 
-std::int64_t rounded_up(std::int64_t value, std::int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
+// What is known of every query once it has met some columns. Scores are logarithms to base 2.
+struct Rows {
+  Floats positive, largest, others;  // the sum of the others' powers, relative to the largest score
 
-// Some of the candidates as the kernels read them. Columns beyond the last are zeros whose bias makes their
-// exponential 0.
-class Columns {
- public:
-  Columns(const Problem& problem, std::int64_t begin, std::int64_t end, const Kernels& table)
-      : begin(begin), end(end), width(rounded_up(end - begin, table.panel)) {
-    const std::int64_t dim = problem.dim, padded = rounded_up(dim, table.lanes), panel = table.panel;
-    panels.assign(static_cast<std::size_t>(width * dim), 0.0f);
-    rows.assign(static_cast<std::size_t>(width * padded), 0.0f);
-    bias.assign(static_cast<std::size_t>(width), kLowest);
-    for (std::int64_t j = 0; j < end - begin; ++j) {
-      const float* row = problem.candidates + (begin + j) * dim;
-      std::copy(row, row + dim, rows.data() + j * padded);
-      float* lane = panels.data() + j / panel * panel * dim + j % panel;
-      for (std::int64_t k = 0; k < dim; ++k) lane[k * panel] = row[k];
-      bias[static_cast<std::size_t>(j)] = problem.bias == nullptr ? 0.0f : problem.bias[begin + j];
-    }
+  explicit Rows(std::int64_t batch)
+      : positive(static_cast<std::size_t>(batch), kLowest),
+        largest(static_cast<std::size_t>(batch), kLowest),
+        others(static_cast<std::size_t>(batch), 0.0f) {}
+
+  Normaliser start(std::size_t query) const { return {std::max(largest[query], positive[query]), 0.0f}; }
+
+  void add(std::size_t query, const Normaliser& found) {
+    float& sum = others[query];
+    sum = (sum == 0.0f ? 0.0f : sum * std::exp2(largest[query] - found.largest)) + found.sum;
+    largest[query] = found.largest;
   }
 
-  std::int64_t begin, end, width;
-  std::vector<float> panels, rows, bias;
+  float total(std::size_t query) const { return others[query] + std::exp2(positive[query] - largest[query]); }
+
+  float loss(std::size_t query) const {
+    const float gap = largest[query] - positive[query];
+    // The gap and the logarithm apart: in one sum scores of 1e4 would lose the latter.
+    return gap == 0.0f ? std::log1p(others[query]) : gap * kLn2 + std::log(total(query));
+  }
+};
+
+// A thread's share of what all queries give to some columns.
+struct Partial {
+  Floats candidates, bias;
 };
 
 // One thread's work on blocks of queries.
 class Worker {
  public:
   Worker(const Problem& problem, const Kernels& table)
-      : problem_(problem), table_(table), padded_(rounded_up(problem.dim, table.lanes)) {}
-
-  // Room for a tile of all the columns' width; returns how many rows it has.
-  std::int64_t reserve(std::int64_t width) {
-    stride_ = width + 16;  // not a power of two, whose rows would share few lines of the cache
-    const std::int64_t rows = std::clamp(kTileFloats / width / kRowGroup * kRowGroup, std::int64_t{kRowGroup}, kMostRows);
-    tile_.resize(static_cast<std::size_t>(rows * stride_));
-    for (auto* each : {&queries_, &scaled_, &grads_}) each->resize(static_cast<std::size_t>(rows * padded_));
-    return rows;
+      : problem_(problem), table_(table), padded_(rounded_up(problem.dim, table.lanes)) {
+    for (Floats* each : {&queries_, &packed_, &grads_}) each->resize(static_cast<std::size_t>(kRows * padded_));
   }
 
-  // Scores of the queries first .. first + count - 1 into the tile; `positives` gets the scores of those whose own
-  // candidate is among the columns.
-  void score(std::int64_t first, std::int64_t count, const Columns& columns, float* positives) {
-    const std::int64_t rows = rounded_up(count, kRowGroup);
-    std::fill(queries_.begin(), queries_.begin() + rows * padded_, 0.0f);
-    for (std::int64_t r = 0; r < count; ++r) {
-      const float* query = problem_.queries + (first + r) * problem_.dim;
-      std::copy(query, query + problem_.dim, queries_.data() + r * padded_);
+  // Scores of up to kRows queries from `first` on into the tile. The positives' go to `rows`, and count no more
+  // among the others.
+  void score(std::int64_t first, std::int64_t count, const Columns& columns, Rows& rows) {
+    first_ = first;
+    count_ = count;
+    tile_rows_ = rounded_up(count, kRowGroup);
+    stride_ = columns.width + 16;  // not a power of two, whose rows would share few lines of the cache
+    tile_.resize(static_cast<std::size_t>(kRows * stride_));
+    std::fill(queries_.begin(), queries_.end(), 0.0f);
+    for (std::int64_t r = 0; r < count; ++r)
+      for (std::int64_t k = 0; k < problem_.dim; ++k) at(queries_, r, k) = query(r)[k] * kLog2E;
+    table_.pack_queries(queries_.data(), tile_rows_, padded_, packed_.data());
+    table_.scores(packed_.data(), tile_rows_, padded_, columns.panels.data(), columns.width, columns.bias.data(),
+                  tile_.data(), stride_);
+    for (std::int64_t r = 0; r < count; ++r) apply_rules(r, columns, rows.positive[index(r)]);
+  }
+
+  // Exponentials in place of the scores; `add(query, found)` gets what was found of each query.
+  template <class Add>
+  void exponentiate(const Columns& columns, const Rows& rows, const Add& add) {
+    for (std::int64_t r = 0; r < tile_rows_; r += 2) {
+      Normaliser found[2] = {{0.0f, 0.0f}, {0.0f, 0.0f}};
+      for (std::int64_t i = 0; i < 2 && r + i < count_; ++i) found[i] = rows.start(index(r + i));
+      table_.exponentials(tile_.data() + r * stride_, columns.width, stride_, found);
+      for (std::int64_t i = 0; i < 2 && r + i < count_; ++i) add(index(r + i), found[i]);
     }
-    table_.scores(queries_.data(), rows, padded_, problem_.dim, columns.panels.data(), columns.width,
-                  columns.bias.data(), tile_.data(), stride_);
-    for (std::int64_t r = 0; r < count; ++r) apply_rules(first + r, columns, row(r), positives + first + r);
   }
 
-  float* row(std::int64_t r) { return tile_.data() + r * stride_; }
-
-  // Adds what the tile, now exponentials, gives to the gradients of its queries and of the columns' candidates.
-  void add_gradients(std::int64_t first, std::int64_t count, const Columns& columns, const float* scale,
-                     float* grad_queries, float* grad_candidates) {
-    const std::int64_t rows = rounded_up(count, kRowGroup);
-    std::fill(grads_.begin(), grads_.begin() + rows * padded_, 0.0f);
-    for (std::int64_t r = 0; r < rows; ++r)
-      for (std::int64_t k = 0; k < padded_; ++k) {
-        const std::int64_t at = r * padded_ + k;
-        scaled_[static_cast<std::size_t>(at)] = r < count ? queries_[static_cast<std::size_t>(at)] * scale[first + r] : 0.0f;
-      }
-    table_.gradients(tile_.data(), rows, columns.width, stride_, columns.rows.data(), scaled_.data(), padded_,
-                     grads_.data(), grad_candidates);
-    for (std::int64_t r = 0; r < count; ++r) {
-      float* grad = grad_queries + (first + r) * problem_.dim;
-      for (std::int64_t k = 0; k < problem_.dim; ++k)
-        grad[k] += grads_[static_cast<std::size_t>(r * padded_ + k)] * scale[first + r];
+  // Adds what the tile of exponentials gives to the gradients.
+  void add_gradients(const Columns& columns, const Rows& rows, const float* weights, const Gradients& out,
+                     Partial& mine) {
+    float factors[kRows] = {};
+    for (std::int64_t r = 0; r < count_; ++r) factors[r] = weights[first_ + r] / rows.total(index(r));
+    std::fill(grads_.begin(), grads_.end(), 0.0f);
+    for (std::int64_t r = 0; r < tile_rows_; ++r)
+      for (std::int64_t k = 0; k < padded_; ++k) at(queries_, r, k) *= factors[r] * kLn2;
+    table_.pack_scaled(queries_.data(), tile_rows_, padded_, packed_.data());
+    table_.gradients(tile_.data(), tile_rows_, columns.width, stride_, columns.packed.data(), packed_.data(), padded_,
+                     grads_.data(), mine.candidates.data());
+    if (out.bias != nullptr)
+      table_.column_sums(tile_.data(), tile_rows_, columns.width, stride_, factors, mine.bias.data());
+    for (std::int64_t r = 0; r < count_; ++r) {
+      float* grad = out.queries + (first_ + r) * problem_.dim;
+      for (std::int64_t k = 0; k < problem_.dim; ++k) grad[k] += at(grads_, r, k) * factors[r];
+      const std::int64_t own = columns.place(problem_.positives[first_ + r]);
+      if (own >= 0) add_positive(r, own, -factors[r] * rows.others[index(r)], out, mine);
     }
   }
 
  private:
-  void apply_rules(std::int64_t query, const Columns& columns, float* scores, float* positive) const {
-    const std::int64_t own = problem_.positives[query] - columns.begin;
-    const bool here = own >= 0 && own < columns.end - columns.begin;
-    float score = here ? scores[own] : 0.0f;
-    if (here && problem_.own_bias != nullptr) score += problem_.own_bias[query];
+  // d loss / d score of the positive is its softmax less 1, which is minus that of all others.
+  void add_positive(std::int64_t r, std::int64_t own, float slope, const Gradients& out, Partial& mine) const {
+    const float* candidate = problem_.candidates + problem_.positives[first_ + r] * problem_.dim;
+    float* grad_query = out.queries + (first_ + r) * problem_.dim;
+    float* grad_candidate = mine.candidates.data() + own * padded_;
+    for (std::int64_t k = 0; k < problem_.dim; ++k) {
+      grad_query[k] += slope * candidate[k];
+      grad_candidate[k] += slope * query(r)[k];
+    }
+    if (out.bias != nullptr) mine.bias[static_cast<std::size_t>(own)] += slope;
+    if (out.own_bias != nullptr) out.own_bias[first_ + r] = slope;
+  }
+
+  void apply_rules(std::int64_t r, const Columns& columns, float& positive) {
+    const std::int64_t query = first_ + r, own = columns.place(problem_.positives[query]);
+    const float masked = problem_.masked_score * kLog2E;
+    float* scores = tile_.data() + r * stride_;
+    if (own >= 0) positive = scores[own] + (problem_.own_bias == nullptr ? 0.0f : problem_.own_bias[query] * kLog2E);
     if (problem_.mask != nullptr) {
       const bool* counts = problem_.mask + query * problem_.count + columns.begin;
       for (std::int64_t j = 0; j < columns.end - columns.begin; ++j)
-        if (!counts[j]) scores[j] = problem_.masked_score;
+        if (!counts[j]) scores[j] = masked;
     }
     if (problem_.by_id != nullptr)
       for (std::int64_t i = problem_.run_begins[query]; i < problem_.run_ends[query]; ++i) {
-        const std::int64_t column = problem_.by_id[i];
-        if (column >= columns.begin && column < columns.end) scores[column - columns.begin] = problem_.masked_score;
+        const std::int64_t column = columns.place(problem_.by_id[i]);
+        if (column >= 0) scores[column] = masked;
       }
-    if (here) scores[own] = *positive = score;
+    if (own >= 0) scores[own] = kLowest;
+  }
+
+  std::size_t index(std::int64_t r) const { return static_cast<std::size_t>(first_ + r); }
+  const float* query(std::int64_t r) const { return problem_.queries + (first_ + r) * problem_.dim; }
+  float& at(Floats& matrix, std::int64_t r, std::int64_t k) const {
+    return matrix[static_cast<std::size_t>(r * padded_ + k)];
   }
 
   const Problem& problem_;
   const Kernels& table_;
-  std::int64_t padded_, stride_ = 0;
-  std::vector<float> tile_, queries_, scaled_, grads_;
-};
-
-// What is known of every query once it has met some columns.
-struct Rows {
-  std::vector<float> positive, largest, sum;
-
-  explicit Rows(std::int64_t batch)
-      : positive(static_cast<std::size_t>(batch)),
-        largest(static_cast<std::size_t>(batch), kLowest),
-        sum(static_cast<std::size_t>(batch), 0.0f) {}
-
-  void add(std::int64_t query, const Normaliser& found) {
-    const auto i = static_cast<std::size_t>(query);
-    sum[i] = (sum[i] == 0.0f ? 0.0f : sum[i] * std::exp(largest[i] - found.largest)) + found.sum;
-    largest[i] = found.largest;
-  }
+  std::int64_t padded_, stride_ = 0, first_ = 0, count_ = 0, tile_rows_ = 0;
+  Floats tile_, queries_, packed_, grads_;
 };
 
 class Pass {
  public:
-  Pass(const Problem& problem, int threads)
+  Pass(const Problem& problem, bool bfloat16, int threads)
       : problem_(problem),
-        table_(kernels()),
+        table_(kernels(bfloat16)),
         threads_(useful_threads(threads, problem.batch * problem.count * problem.dim / kProductsPerByte)),
         chunk_(std::min(problem.count, kMostColumns)),
-        rows_(problem.batch) {}
+        rows_(problem.batch),
+        columns_(problem, table_),
+        workers_(static_cast<std::size_t>(threads_), Worker(problem, table_)) {}
 
   // Each query's largest score and normaliser over all candidates.
   void normalise() {
-    for_each_chunk([&](const Columns& columns) {
-      run_threads(threads_, [&](int thread) {
-        for_each_block(thread, columns, [&](Worker& worker, std::int64_t first, std::int64_t count) {
-          for (std::int64_t r = 0; r < count; ++r)
-            rows_.add(first + r, table_.exponentials(worker.row(r), columns.width, largest(first + r)));
-        });
+    for_each_chunk([&] {
+      for_each_block([&](Worker& worker, int) {
+        worker.exponentiate(columns_, rows_, [&](std::size_t query, const Normaliser& found) { rows_.add(query, found); });
       });
     });
   }
 
-  void gradients(const float* weights, float* grad_queries, float* grad_candidates) {
+  void gradients(const float* weights, const Gradients& out) {
     // With all candidates in one chunk the normaliser is found on the way.
     const bool known = problem_.count > chunk_;
     if (known) normalise();
     const std::int64_t padded = rounded_up(problem_.dim, table_.lanes);
-    std::fill(grad_queries, grad_queries + problem_.batch * problem_.dim, 0.0f);
-    std::vector<float> scale(static_cast<std::size_t>(problem_.batch));
-    std::vector<std::vector<float>> partial(static_cast<std::size_t>(threads_));
-    for_each_chunk([&](const Columns& columns) {
-      run_threads(threads_, [&](int thread) {
-        std::vector<float>& mine = partial[static_cast<std::size_t>(thread)];
-        mine.assign(static_cast<std::size_t>(columns.width * padded), 0.0f);
-        for_each_block(thread, columns, [&](Worker& worker, std::int64_t first, std::int64_t count) {
-          for (std::int64_t r = 0; r < count; ++r) {
-            const auto i = static_cast<std::size_t>(first + r);
-            const Normaliser found = table_.exponentials(worker.row(r), columns.width, largest(first + r));
-            if (!known) rows_.add(first + r, found);
-            scale[i] = weights[i] / rows_.sum[i];
-            // d loss / d score is the softmax, less 1 for the positive.
-            const std::int64_t own = problem_.positives[i] - columns.begin;
-            if (own >= 0 && own < columns.end - columns.begin) worker.row(r)[own] -= rows_.sum[i];
-          }
-          worker.add_gradients(first, count, columns, scale.data(), grad_queries, mine.data());
+    std::fill(out.queries, out.queries + problem_.batch * problem_.dim, 0.0f);
+    std::vector<Partial> partial(static_cast<std::size_t>(threads_));
+    for_each_chunk([&] {
+      for (Partial& each : partial) {
+        each.candidates.assign(static_cast<std::size_t>(columns_.width * padded), 0.0f);
+        if (out.bias != nullptr) each.bias.assign(static_cast<std::size_t>(columns_.width), 0.0f);
+      }
+      for_each_block([&](Worker& worker, int thread) {
+        worker.exponentiate(columns_, rows_, [&](std::size_t query, const Normaliser& found) {
+          if (!known) rows_.add(query, found);
         });
+        worker.add_gradients(columns_, rows_, weights, out, partial[static_cast<std::size_t>(thread)]);
       });
-      add_up(partial, columns, padded, grad_candidates);
+      add_up(partial, padded, out);
     });
   }
 
   void losses(float* out) const {
-    for (std::size_t i = 0; i < rows_.sum.size(); ++i)
-      // The largest and the logarithm together would lose the latter at scores of 1e4.
-      out[i] = rows_.largest[i] - rows_.positive[i] + std::log(rows_.sum[i]);
+    for (std::size_t i = 0; i < rows_.others.size(); ++i) out[i] = rows_.loss(i);
   }
 
  private:
-  float largest(std::int64_t query) const { return rows_.largest[static_cast<std::size_t>(query)]; }
-
   template <class Work>
   void for_each_chunk(const Work& work) {
-    for (std::int64_t begin = 0; begin < problem_.count; begin += chunk_)
-      work(Columns(problem_, begin, std::min(begin + chunk_, problem_.count), table_));
-  }
-
-  // A thread's share of the queries, block by block, scored.
-  template <class Work>
-  void for_each_block(int thread, const Columns& columns, const Work& work) {
-    Worker worker(problem_, table_);
-    const std::int64_t block = worker.reserve(columns.width);
-    const std::int64_t end = problem_.batch * (thread + 1) / threads_;
-    for (std::int64_t first = problem_.batch * thread / threads_; first < end; first += block) {
-      const std::int64_t count = std::min(block, end - first);
-      worker.score(first, count, columns, rows_.positive.data());
-      work(worker, first, count);
+    for (std::int64_t begin = 0; begin < problem_.count; begin += chunk_) {
+      columns_.read(begin, std::min(begin + chunk_, problem_.count));
+      work();
     }
   }
 
-  void add_up(const std::vector<std::vector<float>>& partial, const Columns& columns, std::int64_t padded,
-              float* grad_candidates) const {
-    const std::int64_t count = columns.end - columns.begin;
+  // Every thread's share of the queries, block by block, scored.
+  template <class Work>
+  void for_each_block(const Work& work) {
+    run_threads(threads_, [&](int thread) {
+      Worker& worker = workers_[static_cast<std::size_t>(thread)];
+      const std::int64_t end = problem_.batch * (thread + 1) / threads_;
+      for (std::int64_t first = problem_.batch * thread / threads_; first < end; first += kRows) {
+        worker.score(first, std::min(kRows, end - first), columns_, rows_);
+        work(worker, thread);
+      }
+    });
+  }
+
+  void add_up(const std::vector<Partial>& partial, std::int64_t padded, const Gradients& out) const {
+    const std::int64_t count = columns_.end - columns_.begin;
     run_threads(threads_, [&](int thread) {
       for (std::int64_t j = count * thread / threads_; j < count * (thread + 1) / threads_; ++j) {
-        float* grad = grad_candidates + (columns.begin + j) * problem_.dim;
+        float* grad = out.candidates + (columns_.begin + j) * problem_.dim;
         for (std::int64_t k = 0; k < problem_.dim; ++k) {
           float sum = 0;
-          for (const std::vector<float>& each : partial) sum += each[static_cast<std::size_t>(j * padded + k)];
+          for (const Partial& each : partial) sum += each.candidates[static_cast<std::size_t>(j * padded + k)];
           grad[k] = sum;
         }
+        if (out.bias == nullptr) continue;
+        float sum = 0;
+        for (const Partial& each : partial) sum += each.bias[static_cast<std::size_t>(j)];
+        out.bias[columns_.begin + j] = sum;
       }
     });
   }
@@ -235,20 +241,22 @@ class Pass {
   int threads_;
   std::int64_t chunk_;
   Rows rows_;
+  Columns columns_;
+  std::vector<Worker> workers_;
 };
 
 }  // namespace
 
-void losses(const Problem& problem, int threads, float* out) {
-  Pass pass(problem, threads);
+void losses(const Problem& problem, bool bfloat16, int threads, float* out) {
+  Pass pass(problem, bfloat16, threads);
   pass.normalise();
   pass.losses(out);
 }
 
-void losses_and_gradients(const Problem& problem, const float* weights, int threads, float* out, float* grad_queries,
-                          float* grad_candidates) {
-  Pass pass(problem, threads);
-  pass.gradients(weights, grad_queries, grad_candidates);
+void losses_and_gradients(const Problem& problem, const float* weights, bool bfloat16, int threads, float* out,
+                          const Gradients& gradients) {
+  Pass pass(problem, bfloat16, threads);
+  pass.gradients(weights, gradients);
   pass.losses(out);
 }
 

@@ -21,12 +21,20 @@ struct Problem {
   const std::int64_t* run_ends;   // [batch]
 };
 
-// Fills `losses`, [batch].
-void losses(const Problem& problem, int threads, float* losses);
+// Fills `losses`, [batch]. With `bfloat16` the products are of numbers rounded to it, where the processor has
+// instructions for that; what is added up and exponentiated stays float32.
+void losses(const Problem& problem, bool bfloat16, int threads, float* losses);
 
-// Fills `losses` and the gradients of the sum of weights[i] * losses[i]: `grad_queries` [batch, dim] and
-// `grad_candidates` [count, dim]. The same numbers for the same number of threads.
-void losses_and_gradients(const Problem& problem, const float* weights, int threads, float* losses,
-                          float* grad_queries, float* grad_candidates);
+struct Gradients {
+  float* queries;     // [batch, dim]
+  float* candidates;  // [count, dim]
+  float* bias;        // [count]; null: not wanted
+  float* own_bias;    // [batch]; null: not wanted
+};
+
+// Fills `losses` and the gradients of the sum of weights[i] * losses[i]. The same numbers for the same number of
+// threads.
+void losses_and_gradients(const Problem& problem, const float* weights, bool bfloat16, int threads, float* losses,
+                          const Gradients& gradients);
 
 }  // namespace shortlist::softmax

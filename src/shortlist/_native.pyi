@@ -49,11 +49,15 @@ def softmax_loss(
     run_begins: NDArray[np.generic] | None,
     run_ends: NDArray[np.generic] | None,
     weights: NDArray[np.generic] | None,
+    bfloat16: bool,
     threads: int,
     losses: NDArray[np.float32],
     grad_queries: NDArray[np.float32] | None,
     grad_candidates: NDArray[np.float32] | None,
+    grad_bias: NDArray[np.float32] | None,
+    grad_own_bias: NDArray[np.float32] | None,
 ) -> None: ...
+def bfloat16_is_faster() -> bool: ...
 def advise_huge_pages(address: int, bytes: int) -> None: ...
 def update_rows(
     weight: NDArray[np.float32],

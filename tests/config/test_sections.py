@@ -58,12 +58,27 @@ def test_every_key_of_the_retriever_arrives(tmp_path):
     correct_sampling_bias = false
     remove_accidental_hits = false
     num_hard_negatives = 7
+    negatives = "mixed"
+    num_negatives = 5
+    queue_size = 0
+    objective = "softmax"
+    calibration = 0.5
+    precision = "bfloat16"
     mask_seen = true
     """
     model = config_of(tmp_path, text).retriever()
     options = {"dim": 8, "hidden": [16, 4], "dropout": 0.25, "normalise": False}
     task = Retrieval(
-        temperature=1.5, correct_sampling_bias=False, remove_accidental_hits=False, num_hard_negatives=7
+        temperature=1.5,
+        correct_sampling_bias=False,
+        remove_accidental_hits=False,
+        num_hard_negatives=7,
+        negatives="mixed",
+        num_negatives=5,
+        queue_size=0,
+        objective="softmax",
+        calibration=0.5,
+        precision="bfloat16",
     )
     expected = TwoTower(
         Tower([Id("user_id", dim=8), Number("age", buckets=5)], **options),

@@ -151,6 +151,12 @@ def _retriever(found: Findings) -> list[str]:
         "correct_sampling_bias": "logQ correction: popular items are negatives more often than they deserve",
         "remove_accidental_hits": "a negative that is the wanted item does not count",
         "num_hard_negatives": "not set: all negatives count; else only so many, the highest scores",
+        "negatives": 'the "batch", "mixed" with drawn items, "sampled" items alone, or the "catalogue"',
+        "num_negatives": 'items drawn for each batch, for "mixed" and "sampled"',
+        "queue_size": "items of earlier batches that are negatives too",
+        "objective": '"softmax", or "gbce" for sampled negatives',
+        "calibration": 'of "gbce", from 0 to 1',
+        "precision": 'of the softmax: "float32" or "bfloat16"',
         "mask_seen": "a user's other items are no negatives",
     }
     values = defaults(Tower) | defaults(Retrieval) | defaults(TwoTower) | {"num_hard_negatives": 100}

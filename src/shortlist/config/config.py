@@ -27,7 +27,18 @@ from shortlist.tasks import Retrieval
 POSTRANKERS: tuple[type[PostRanker], ...] = (Boost, Cap, Diversity, Exclude, Explore, Freshness)
 SCHEMA_KEYS = ("user_id", "item_id", "timestamp", "label", "event")
 TOWER_KEYS = ("dim", "hidden", "dropout", "normalise")
-TASK_KEYS = ("temperature", "correct_sampling_bias", "remove_accidental_hits", "num_hard_negatives")
+TASK_KEYS = (
+    "temperature",
+    "correct_sampling_bias",
+    "remove_accidental_hits",
+    "num_hard_negatives",
+    "negatives",
+    "num_negatives",
+    "queue_size",
+    "objective",
+    "calibration",
+    "precision",
+)
 TRAINING_KEYS = ("learning_rate", "schedule", "warmup_steps", "max_grad_norm", "precision")
 RANKER_KEYS = ("dim", "cross_layers", "hidden", "dropout")
 RANKER_TRAINING_KEYS = ("epochs", "batch_size", "learning_rate")

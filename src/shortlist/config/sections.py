@@ -73,6 +73,12 @@ class RetrieverSection(Section):
     correct_sampling_bias: bool | None = None
     remove_accidental_hits: bool | None = None
     num_hard_negatives: Count | None = None
+    negatives: Literal["batch", "mixed", "sampled", "catalogue"] | None = None
+    num_negatives: Count | None = None
+    queue_size: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
+    objective: Literal["softmax", "gbce"] | None = None
+    calibration: Annotated[float, Field(ge=0, le=1)] | None = None
+    precision: Literal["float32", "bfloat16"] | None = None
     mask_seen: bool | None = None
 
 

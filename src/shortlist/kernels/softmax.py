@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,6 +11,22 @@ from torch import Tensor
 
 from shortlist import _native
 from shortlist.kernels.checks import check_threads
+
+
+class Gradients(NamedTuple):
+    """Of a weighted sum of losses.
+
+    Args:
+        queries: `[batch, dim]` float32.
+        candidates: `[num_candidates, dim]` float32.
+        bias: `[num_candidates]` float32, or None where not asked for.
+        own_bias: `[batch]` float32, or None where not asked for.
+    """
+
+    queries: Tensor
+    candidates: Tensor
+    bias: Tensor | None
+    own_bias: Tensor | None
 
 
 def softmax_loss(
@@ -24,8 +42,10 @@ def softmax_loss(
     *,
     masked_score: float,
     weights: Tensor | None = None,
+    learned: tuple[bool, bool] = (False, False),
+    bfloat16: bool = False,
     threads: int | None = None,
-) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+) -> tuple[Tensor, Gradients | None]:
     """Cross-entropy of each query's own candidate among all, without the matrix of their scores.
 
     Args:
@@ -41,13 +61,22 @@ def softmax_loss(
         run_ends: `[batch]` int64.
         masked_score: the score of what does not count.
         weights: `[batch]` float32; asks for the gradients of the weighted sum of the losses.
+        learned: whether `bias` and `own_bias` want a gradient too.
+        bfloat16: whether products are of numbers rounded to it, where the processor can.
         threads: to work with; PyTorch's number by default.
 
     Returns:
-        `[batch]` losses in nats, and the gradients of queries and candidates where asked for.
+        `[batch]` losses in nats, and the gradients where asked for.
     """
     losses = torch.empty(len(queries))
-    gradients = None if weights is None else (torch.empty(queries.shape), torch.empty(candidates.shape))
+    gradients = None
+    if weights is not None:
+        gradients = Gradients(
+            torch.empty(queries.shape),
+            torch.empty(candidates.shape),
+            torch.empty(len(candidates)) if learned[0] else None,
+            torch.empty(len(queries)) if learned[1] else None,
+        )
     _native.softmax_loss(
         _array(queries),
         _array(candidates),
@@ -60,12 +89,24 @@ def softmax_loss(
         _given(run_starts),
         _given(run_ends),
         _given(weights),
+        bfloat16,
         check_threads(threads),
         losses.numpy(),
-        None if gradients is None else gradients[0].numpy(),
-        None if gradients is None else gradients[1].numpy(),
+        *(
+            (None,) * 4
+            if gradients is None
+            else (None if each is None else each.numpy() for each in gradients)
+        ),
     )
     return losses, gradients
+
+
+def bfloat16_is_faster() -> bool:
+    """Whether this processor multiplies bfloat16 numbers in less time than float32 numbers.
+
+    AMD's do from Zen 4 on. Intel's AVX512_BF16 is half as fast as its float32.
+    """
+    return _native.bfloat16_is_faster()
 
 
 def _array(values: Tensor) -> NDArray[np.generic]:

@@ -1,4 +1,4 @@
-"""In-batch softmax cross-entropy in blocks of rows, so that the whole score matrix never exists.
+"""Softmax cross-entropy in blocks of rows, so that the whole score matrix never exists.
 
 PyTorch's form of `fused_softmax`, for every device and dtype: a block of rows stays in the cache, and the
 backward pass recomputes it from the saved normaliser, which costs one more product and saves several passes
@@ -64,6 +64,8 @@ class _BlockedSoftmax(torch.autograd.Function):
         given = Rules(*rules)
         grad_queries = torch.empty_like(queries)
         grad_candidates = torch.zeros_like(candidates)
+        grad_bias = queries.new_zeros(len(candidates)) if ctx.needs_input_grad[4] else None
+        grad_own = queries.new_empty(len(queries)) if ctx.needs_input_grad[5] else None
         for rows in _row_blocks(queries, len(candidates)):
             scores = _block_scores(queries, candidates, rows, given, ctx.masked_score)
             # d loss_i / d score_ij = softmax_ij - [j is i's positive]
@@ -72,7 +74,11 @@ class _BlockedSoftmax(torch.autograd.Function):
             grad_scores.scatter_add_(1, given.positives[rows, None], -grad_losses[rows, None])
             torch.mm(grad_scores, candidates, out=grad_queries[rows])
             grad_candidates.addmm_(grad_scores.T, queries[rows])
-        return grad_queries, grad_candidates, None, *[None] * len(rules)
+            if grad_bias is not None:
+                grad_bias += grad_scores.sum(0)
+            if grad_own is not None:
+                grad_own[rows] = grad_scores.gather(1, given.positives[rows, None]).squeeze(1)
+        return grad_queries, grad_candidates, None, None, grad_bias, grad_own, *[None] * 4
 
 
 def _row_blocks(queries: Tensor, num_candidates: int) -> list[slice]:

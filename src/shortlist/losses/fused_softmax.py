@@ -1,4 +1,4 @@
-"""In-batch softmax cross-entropy with its gradients in one pass over tiles that never leave the cache.
+"""Softmax cross-entropy with its gradients in one pass over tiles that never leave the cache.
 
 At 4,096 queries the matrix of scores and its gradient are 64 MiB each: most of an eager step's time goes
 into moving them. Where the weights of the losses are known beforehand, as in a mean, the forward pass
@@ -7,53 +7,66 @@ computes the gradients too, from the tile of scores that it has at hand: three p
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from shortlist.kernels.softmax import softmax_loss
+from shortlist.errors import ConfigError
+from shortlist.kernels.softmax import bfloat16_is_faster, softmax_loss
 from shortlist.losses.blocked_softmax import blocked_softmax
+from shortlist.losses.reduction import normalised_weights
 from shortlist.losses.softmax_rules import Rules
 
+MASKED_SCORE = torch.finfo(torch.float32).min / 100
+"""The score of a candidate that does not count: finite, so that `label * score` is never NaN."""
 
-def softmax_losses(queries: Tensor, candidates: Tensor, rules: Rules, *, masked_score: float) -> Tensor:
+Precision = Literal["float32", "bfloat16"]
+
+
+def fused_softmax(
+    queries: Tensor,
+    candidates: Tensor,
+    rules: Rules,
+    *,
+    reduction: Literal["none", "mean"],
+    sample_weight: Tensor | None,
+    precision: Precision,
+) -> Tensor:
     """Cross-entropy of each query's own candidate among all candidates.
 
     Args:
         queries: `[batch, dim]` float32 or float64.
         candidates: `[num_candidates, dim]` of the same dtype.
         rules: of the scores.
-        masked_score: the score of what does not count.
+        reduction: whether the losses are averaged.
+        sample_weight: `[batch]` for a weighted mean, or None.
+        precision: of the products; see `in_batch_softmax`.
 
     Returns:
-        `[batch]` losses in nats.
+        `[batch]` losses in nats, or their mean.
     """
-    if not _native(queries):
-        return blocked_softmax(queries, candidates, rules, masked_score=masked_score)
-    result: Tensor = _Losses.apply(queries, candidates, masked_score, *rules)  # type: ignore[no-untyped-call]
+    bfloat16 = precision == "bfloat16" and bfloat16_is_faster()
+    if reduction == "none":
+        return _losses(queries, candidates, rules, bfloat16)
+    weights = normalised_weights(sample_weight, queries[:, 0])
+    if not _native(queries) or weights.requires_grad:
+        return (_losses(queries, candidates, rules, bfloat16) * weights).sum()
+    result: Tensor = _WeightedLoss.apply(queries, candidates, weights, bfloat16, *rules)  # type: ignore[no-untyped-call]
     return result
 
 
-def weighted_softmax_loss(
-    queries: Tensor, candidates: Tensor, rules: Rules, *, masked_score: float, weights: Tensor
-) -> Tensor:
-    """The sum of the weighted losses.
+def check_precision(precision: str) -> None:
+    """Refuse a precision that the products don't have, with a ConfigError."""
+    if precision not in ("float32", "bfloat16"):
+        raise ConfigError(f"precision is {precision!r}", remedy="pass 'float32' or 'bfloat16'")
 
-    Args:
-        queries: `[batch, dim]` float32 or float64.
-        candidates: `[num_candidates, dim]` of the same dtype.
-        rules: of the scores.
-        masked_score: the score of what does not count.
-        weights: `[batch]`.
 
-    Returns:
-        Scalar.
-    """
-    if not _native(queries) or weights.requires_grad:
-        return (softmax_losses(queries, candidates, rules, masked_score=masked_score) * weights).sum()
-    result: Tensor = _WeightedLoss.apply(queries, candidates, weights, masked_score, *rules)  # type: ignore[no-untyped-call]
+def _losses(queries: Tensor, candidates: Tensor, rules: Rules, bfloat16: bool) -> Tensor:
+    if not _native(queries):
+        return blocked_softmax(queries, candidates, rules, masked_score=MASKED_SCORE)
+    result: Tensor = _Losses.apply(queries, candidates, bfloat16, *rules)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -63,10 +76,10 @@ def _native(queries: Tensor) -> bool:
 
 class _Losses(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, queries: Tensor, candidates: Tensor, masked_score: float, *rules: Any) -> Tensor:
+    def forward(ctx: Any, queries: Tensor, candidates: Tensor, bfloat16: bool, *rules: Any) -> Tensor:
         ctx.save_for_backward(queries, candidates, *rules)
-        ctx.masked_score = masked_score
-        losses, _ = softmax_loss(queries, candidates, *rules, masked_score=masked_score)
+        ctx.bfloat16 = bfloat16
+        losses, _ = softmax_loss(queries, candidates, *rules, masked_score=MASKED_SCORE, bfloat16=bfloat16)
         return losses
 
     @staticmethod
@@ -74,33 +87,38 @@ class _Losses(torch.autograd.Function):
     def backward(ctx: Any, grad_losses: Tensor) -> tuple[Tensor | None, ...]:
         queries, candidates, *rules = ctx.saved_tensors
         _, gradients = softmax_loss(
-            queries, candidates, *rules, masked_score=ctx.masked_score, weights=grad_losses
+            queries,
+            candidates,
+            *rules,
+            masked_score=MASKED_SCORE,
+            weights=grad_losses,
+            learned=ctx.needs_input_grad[4:6],
+            bfloat16=ctx.bfloat16,
         )
         assert gradients is not None
-        return *gradients, None, *[None] * len(rules)
+        return *gradients[:2], None, None, *gradients[2:], *[None] * 4
 
 
 class _WeightedLoss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        queries: Tensor,
-        candidates: Tensor,
-        weights: Tensor,
-        masked_score: float,
-        *rules: Any,
+        ctx: Any, queries: Tensor, candidates: Tensor, weights: Tensor, bfloat16: bool, *rules: Any
     ) -> Tensor:
-        wanted = weights if any(ctx.needs_input_grad[:2]) else None
         losses, gradients = softmax_loss(
-            queries, candidates, *rules, masked_score=masked_score, weights=wanted
+            queries,
+            candidates,
+            *rules,
+            masked_score=MASKED_SCORE,
+            weights=weights if any(ctx.needs_input_grad) else None,
+            learned=ctx.needs_input_grad[5:7],
+            bfloat16=bfloat16,
         )
         if gradients is not None:
             ctx.save_for_backward(*gradients)
-        ctx.rules = len(rules)
         return (losses * weights).sum()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        queries, candidates = ctx.saved_tensors
-        return queries * grad, candidates * grad, None, None, *[None] * ctx.rules
+        scaled = [None if each is None else each * grad for each in ctx.saved_tensors]
+        return *scaled[:2], None, None, None, *scaled[2:], *[None] * 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from shortlist.errors import ShapeError
+from shortlist.errors import ConfigError, ShapeError
 
 
 def weighted_mean(losses: Tensor, sample_weight: Tensor | None = None) -> Tensor:
@@ -68,3 +68,22 @@ def expand_weight(sample_weight: Tensor, values: Tensor) -> Tensor:
             remedy="pass one weight an example, [batch]",
         )
     return sample_weight.reshape(-1, *[1] * (values.ndim - 1)).expand_as(values)
+
+
+def check_reduction(reduction: str, sample_weight: Tensor | None) -> None:
+    """Refuse a reduction that is unknown, and weights that nothing uses.
+
+    Args:
+        reduction: must be "none" or "mean".
+        sample_weight: must be None without a mean.
+
+    Raises:
+        ConfigError: one of them is wrong.
+    """
+    if reduction not in ("none", "mean"):
+        raise ConfigError(f"reduction is {reduction!r}", remedy="pass 'none' or 'mean'")
+    if reduction == "none" and sample_weight is not None:
+        raise ConfigError(
+            "sample_weight is given but reduction is 'none'",
+            remedy="pass reduction='mean', or weigh the losses yourself",
+        )

@@ -13,8 +13,9 @@ from shortlist.data.feature_space import Batch, dense
 from shortlist.data.features import Feature
 from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
-from shortlist.errors import ShapeError
+from shortlist.errors import ConfigError, ShapeError
 from shortlist.kernels import top_k
+from shortlist.losses import mixed_probability
 from shortlist.metrics import FactorizedTopK
 from shortlist.models.model import Model, TrainingOptions
 from shortlist.models.recommender import Recommender, fitted_data
@@ -38,6 +39,7 @@ class TwoTower(Model, Recommender):
             wanted too, and where seen items are excluded nobody asks how they rank.
 
     Raises:
+        ConfigError: seen items are to be masked in a queue of earlier batches.
         ShapeError: the towers' embeddings have different widths.
     """
 
@@ -56,6 +58,12 @@ class TwoTower(Model, Recommender):
             )
         self.query, self.candidate = query, candidate
         self.task = Retrieval() if task is None else task
+        if mask_seen and self.task.queue.size:
+            raise ConfigError(
+                "mask_seen can't look into the task's queue of earlier batches",
+                where="TwoTower",
+                remedy="leave mask_seen or queue_size out",
+            )
         self.mask_seen = mask_seen
 
     def config(self) -> dict[str, Any]:
@@ -111,6 +119,7 @@ class TwoTower(Model, Recommender):
             seed=seed,
             **options,
         )
+        self.task.queue.clear()  # a model that is done needs no embeddings of its past
         self._embed_items_into(self.item_vectors)
         return history
 
@@ -122,21 +131,49 @@ class TwoTower(Model, Recommender):
         return measure(self, data, [FactorizedTopK(ks=(10, 100))])
 
     def compute_loss(self, batch: Batch) -> Tensor:
-        """In-batch softmax of the batch's queries against its items."""
+        """The task's loss: of the batch's queries against its items, drawn ones, or the whole catalogue."""
         items = dense(batch, "item_index")
+        num_items = self.fitted_space().num_items - 1
+        if self.task.negatives == "catalogue":
+            catalogue = torch.arange(1, num_items + 1, device=items.device)
+            return self.task(  # type: ignore[no-any-return]
+                self.query(batch),
+                self._embed(catalogue),
+                targets=items - 1,
+                sample_weight=dense(batch, "weight"),
+                score_mask=self._mask(batch, catalogue),
+            )
+        embeddings, drawn = self.candidate(batch), self.task.draw_negatives(num_items).to(items.device)
+        if len(drawn):
+            embeddings = torch.cat([embeddings, self._embed(drawn)])
+        candidates = torch.cat([items, drawn])
         return self.task(  # type: ignore[no-any-return]
             self.query(batch),
-            self.candidate(batch),
-            candidate_ids=items,
-            sampling_probability=self.item_probability[items],
+            embeddings,
+            candidate_ids=candidates,
+            sampling_probability=mixed_probability(
+                self.item_probability[candidates],
+                batch_size=len(items) + len(self.task.queue),
+                num_uniform=len(drawn),
+                num_items=num_items,
+            ),
             sample_weight=dense(batch, "weight"),
-            score_mask=self._unseen(dense(batch, "user_index"), items) if self.mask_seen else None,
+            score_mask=self._mask(batch, candidates),
             # An item's embedding depends on the item alone, unless dropout draws anew for every row.
             one_embedding_per_id=not (self.training and self.candidate.dropout),
+            num_items=num_items,
         )
 
+    def _embed(self, items: Tensor) -> Tensor:
+        batch = self.fitted_space().candidate_batch(items.cpu())
+        embeddings: Tensor = self.candidate(to_device(batch, items.device))
+        return embeddings
+
+    def _mask(self, batch: Batch, items: Tensor) -> Tensor | None:
+        return self._unseen(dense(batch, "user_index"), items) if self.mask_seen else None
+
     def _unseen(self, users: Tensor, items: Tensor) -> Tensor:
-        """`[batch, batch]` bool: whether the batch's item is none of the query's user's."""
+        """`[batch, len(items)]` bool: whether the item is none of the query's user's."""
         seen = fitted_data(self).seen.take(users.cpu())
         distinct, column = torch.unique(items, return_inverse=True)
         place = torch.full((self.fitted_space().num_items,), -1, device=items.device)

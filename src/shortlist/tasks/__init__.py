@@ -1,8 +1,17 @@
 """What a model is trained for: from embeddings or scores and labels to one loss."""
 
 from shortlist.tasks.multitask import MultiTask
+from shortlist.tasks.negative_queue import NegativeQueue
+from shortlist.tasks.negative_sampler import NegativeSampler
 from shortlist.tasks.ranking import Ranking
 from shortlist.tasks.retrieval import Retrieval
 from shortlist.tasks.sampling_probability import SamplingProbability
 
-__all__ = ["MultiTask", "Ranking", "Retrieval", "SamplingProbability"]
+__all__ = [
+    "MultiTask",
+    "NegativeQueue",
+    "NegativeSampler",
+    "Ranking",
+    "Retrieval",
+    "SamplingProbability",
+]

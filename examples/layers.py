@@ -1,8 +1,9 @@
-"""Building blocks for towers and rankers of your own: perceptrons, crosses, interactions."""
+"""Building blocks for towers and rankers of your own: perceptrons, crosses, interactions, attention."""
 
 import torch
 
-from shortlist.nn import MLP, Cross, CrossNetwork, DotInteraction
+import shortlist as sl
+from shortlist.nn import MLP, Cross, CrossNetwork, DotInteraction, TargetAttention
 
 torch.manual_seed(0)
 features = torch.randn(4, 12)
@@ -27,3 +28,8 @@ print("pairs:", list(pairs(features.reshape(4, 3, 4)).shape), "=", pairs.out_fea
 # Layers after them.
 deep = MLP(12, [32, 16, 1], dropout=0.1, layer_norm=True)
 print("deep:", list(deep(features).shape))
+
+# A history in the light of each candidate: here two candidates of the first request and one of the second.
+events = sl.Ragged.from_lengths(torch.randn(5, 4), torch.tensor([3, 2]))
+seen = TargetAttention(4)(events, torch.randn(3, 4), rows=torch.tensor([0, 0, 1]))
+print("history as each candidate sees it:", list(seen.shape))

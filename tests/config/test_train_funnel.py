@@ -67,3 +67,25 @@ def test_too_few_events_to_divide_are_refused(tmp_path):
     config = config_of(tmp_path, "[split]\nby = 'leave_last_out'\ncount = 500\n[ranker]\n")
     with pytest.raises(DataError, match="both parts need events"):
         train_funnel(config, shop())
+
+
+def test_a_model_of_sequences_is_a_retriever_with_a_training_of_its_own(tmp_path):
+    text = """
+    [[funnel.retrieve]]
+    kind = "Sequential"
+    k = 20
+    block = "gru"
+    dim = 8
+    length = 10
+    epochs = 1
+    batch_size = 16
+    """
+    config = config_of(tmp_path, text)
+    funnel = train_funnel(config, shop()).funnel
+    model = funnel.retrievers[0].model
+    assert (model.block, model.dim, model.length) == ("gru", 8, 10)
+    assert funnel.retrievers[0].name == "sequential"
+    assert len(funnel.recommend("u01", 3)) == 3
+    same = config.sources[0].sequential()
+    same.fit(shop(), epochs=1, batch_size=16, seed=config.settings.training.seed)
+    assert same.item_vectors.equal(model.item_vectors)

@@ -42,9 +42,9 @@ def circle() -> tuple[Dataset, Dataset]:
     return Dataset(pl.DataFrame(columns), Schema(timestamp="time"), items=items).split_leave_last_out()
 
 
-def fitted(epochs: int = 25, **settings) -> Sequential:
+def fitted(epochs: int = 12, **settings) -> Sequential:
     model = Sequential(**{**SMALL, **settings})
-    model.fit(circle()[0], epochs=epochs, batch_size=32, learning_rate=0.01)
+    model.fit(circle()[0], epochs=epochs, batch_size=32, learning_rate=0.02)
     return model
 
 

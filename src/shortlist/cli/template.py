@@ -239,8 +239,9 @@ def _funnel(found: Findings) -> list[str]:
         *default_lines(defaults(FunnelSection) | {"keep": defaults(Scored)["keep"]}, comments),
         "",
         *comment_lines(
-            "Who finds the candidates, and how many (k): TwoTower, EASE (small catalogues), ItemKNN, ALS, "
-            "Popular. What several find is merged. Two of one kind each need a name."
+            "Who finds the candidates, and how many (k): TwoTower, Sequential (the order of events), EASE "
+            "(small catalogues), ItemKNN, ALS, Popular. What several find is merged. Two of one kind each "
+            "need a name."
         ),
         "[[funnel.retrieve]]",
         key_line("kind", "TwoTower"),

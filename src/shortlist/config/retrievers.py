@@ -12,12 +12,13 @@ from shortlist.config.kinds import make
 from shortlist.config.problems import table_name
 from shortlist.errors import ConfigError, did_you_mean
 from shortlist.funnel.retrieve import Nearest, Popular
-from shortlist.models import ALS, EASE, ItemKNN, Recommender
+from shortlist.models import ALS, EASE, ItemKNN, Recommender, Sequential
 
 BASELINES: dict[str, type[ALS] | type[EASE] | type[ItemKNN]] = {
     cls.__name__: cls for cls in (ALS, EASE, ItemKNN)
 }
-KINDS = ("TwoTower", *BASELINES, "Popular")
+KINDS = ("TwoTower", "Sequential", *BASELINES, "Popular")
+TRAINING_KEYS = ("epochs", "batch_size", "learning_rate")
 
 
 @dataclass(frozen=True)
@@ -36,18 +37,47 @@ class NearestOptions:
 
 
 @dataclass(frozen=True)
+class SequentialTraining:
+    """What `Sequential.fit` takes, beside the arguments of the class; `[training]` is of the two towers.
+
+    Args:
+        epochs: how often to go through the histories.
+        batch_size: histories, or windows of long ones, a step.
+        learning_rate: of Adam.
+
+    Raises:
+        ConfigError: a number is not positive.
+    """
+
+    epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        for name in TRAINING_KEYS:
+            if not getattr(self, name) > 0:
+                raise ConfigError(
+                    f"{name} must be positive, got {getattr(self, name)}",
+                    remedy="leave it out for the default",
+                )
+
+
+@dataclass(frozen=True)
 class Source:
     """One retriever of the funnel, not made yet.
 
     Args:
-        kind: `"TwoTower"` (that of `[retriever]`), the name of a baseline's class, or `"Popular"`.
+        kind: `"TwoTower"` (that of `[retriever]`), `"Sequential"`, the name of a baseline's class, or
+            `"Popular"`.
         nearest: how many candidates, and the name; not for `"Popular"`.
         arguments: of the class.
+        training: of a `Sequential`.
     """
 
     kind: str
     nearest: NearestOptions = NearestOptions()
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    training: SequentialTraining = SequentialTraining()
 
     @property
     def name(self) -> str:
@@ -57,6 +87,10 @@ class Source:
     def popular(self) -> Popular:
         """The retriever of the most popular items."""
         return Popular(**self.arguments)
+
+    def sequential(self) -> Sequential:
+        """The untrained model of sequences."""
+        return Sequential(**self.arguments)
 
     def baseline(self) -> ALS | EASE | ItemKNN:
         """The untrained baseline."""
@@ -111,6 +145,11 @@ def _source(given: Mapping[str, Any], place: str) -> Source:
         return Source(kind, arguments=rest)
     options: dict[str, Any] = {name: rest.pop(name) for name in ("k", "name") if name in rest}
     nearest = make(NearestOptions, options, where=place)
+    if kind == "Sequential":
+        training: dict[str, Any] = {name: rest.pop(name) for name in TRAINING_KEYS if name in rest}
+        made = make(SequentialTraining, training, where=place)
+        make(Sequential, rest, where=place)
+        return Source(kind, nearest, rest, made)
     if kind in BASELINES:
         make(BASELINES[kind], rest, where=place)
     elif rest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from shortlist.config.config import Config
@@ -12,7 +12,7 @@ from shortlist.config.retrievers import Source
 from shortlist.data import Dataset
 from shortlist.funnel import Funnel, rank
 from shortlist.funnel.retrieve import Retriever
-from shortlist.models import Ranker, TwoTower
+from shortlist.models import Ranker, Sequential, TwoTower
 
 MONITOR = "ndcg@10"  # what `patience` watches
 
@@ -113,6 +113,8 @@ class _Run:
     def _retriever(self, source: Source, data: Dataset, towers: TwoTower | None, why: str) -> Retriever:
         if source.kind == "Popular":
             return source.popular()
+        if source.kind == "Sequential":
+            return source.around(self._fit_sequences(source, data, why))
         if source.kind != "TwoTower":
             with self.step(f"training {source.kind}{why}"):
                 return source.around(source.baseline().fit(data))
@@ -121,3 +123,10 @@ class _Run:
             with self.step(f"training the two towers{why}"):
                 towers.fit(data, **self.options())
         return source.around(towers)
+
+    def _fit_sequences(self, source: Source, data: Dataset, why: str) -> Sequential:
+        model = source.sequential()
+        with self.step(f"training Sequential{why}"):
+            seed = self.config.settings.training.seed
+            model.fit(data, **asdict(source.training), seed=seed, progress=self.progress)
+        return model

@@ -146,9 +146,13 @@ class FeatureSpace:
             items: `[n]` int64 item indices.
 
         Returns:
-            One entry a candidate feature, `[n, …]`.
+            One entry a candidate feature, `[n, …]`, and one a history with `pooling="target"`.
         """
-        return {feature.name: take(self.item_columns[feature.name], items) for feature in self.candidate}
+        batch = {feature.name: take(self.item_columns[feature.name], items) for feature in self.candidate}
+        for feature in self.query:
+            if isinstance(feature, History) and feature.pooling == "target":
+                batch[feature.target_name] = take(self.item_columns[feature.name], items)
+        return batch
 
     def _history(self, feature: History, requests: Requests) -> Ragged:
         history = requests.history

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Literal
 
 from shortlist.errors import ConfigError, did_you_mean
 
+POOLINGS = ("mean", "attention", "target")
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -149,8 +151,9 @@ class History(Feature):
         column: the schema's item id column, or a category column of the items.
         name: key in the batch; the column's name with `_history` by default.
         length: how many of the latest events are kept.
-        pooling: `"mean"`, or `"attention"`, which learns how much each event counts from its item and from
-            how many events ago it was.
+        pooling: `"mean"`; `"attention"`, which learns how much each event counts from its item and from how
+            many events ago it was; or, in a ranker, `"target"`, which learns how much each event says about
+            the candidate at hand (DIN).
         dropout: share of the events that training hides, from 0 to below 1. Where times are unknown a
             history is all the user's other events, and without dropout a model learns to guess the target
             as the one that is missing.
@@ -158,7 +161,7 @@ class History(Feature):
     """
 
     length: int = 200
-    pooling: Literal["mean", "attention"] = "attention"
+    pooling: Literal["mean", "attention", "target"] = "attention"
     dropout: float = 0.5
     dim: int | None = None
     suffix: ClassVar[str] = "_history"
@@ -172,12 +175,17 @@ class History(Feature):
                 where=f"History({self.column!r})",
                 remedy="such as 0.5",
             )
-        if self.pooling not in ("mean", "attention"):
+        if self.pooling not in POOLINGS:
             raise ConfigError(
                 f"pooling {self.pooling!r} is unknown",
                 where=f"History({self.column!r})",
-                remedy=did_you_mean(self.pooling, ("mean", "attention")),
+                remedy=did_you_mean(self.pooling, POOLINGS),
             )
+
+    @property
+    def target_name(self) -> str:
+        """Key in the batch of the candidates' own values, which `"target"` compares the events with."""
+        return f"{self.name}_target"
 
 
 FEATURES: tuple[type[Feature], ...] = (Id, Category, Number, Timestamp, Text, Tags, Vector, History)

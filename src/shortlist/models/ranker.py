@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from shortlist.data.candidates import Candidates
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_space import Batch, dense
-from shortlist.data.features import Feature, feature_from_dict
+from shortlist.data.features import Feature, History, feature_from_dict
 from shortlist.data.loader import BatchLoader
 from shortlist.data.rebinding import rebound
 from shortlist.data.requests import Requests
@@ -23,6 +23,7 @@ from shortlist.models.model import Model, TrainingOptions
 from shortlist.nn.cross import Cross
 from shortlist.nn.encoders import build_encoder
 from shortlist.nn.mlp import MLP
+from shortlist.nn.target_attention import TargetHistoryEncoder
 from shortlist.training import TrainingHistory
 from shortlist.training import fit as train
 from shortlist.training.batches import to_device
@@ -36,7 +37,8 @@ class Ranker(Model):
     """A deep and cross network over user, item, context and retrieval scores (DCN-v2, Wang et al. 2021).
 
     Args:
-        query: features of the user, of the moment and of the history.
+        query: features of the user, of the moment and of the history; a `History` with `pooling="target"` is
+            seen in the light of each candidate (DIN).
         candidate: features of the item.
         scores: names of score features of the candidates, such as `score_twotower` (`score_` and the
             retriever's name); each is read relative to the other candidates of its request.
@@ -161,9 +163,9 @@ class Ranker(Model):
         Returns:
             `[total]`.
         """
-        asked = _encode(self.query_encoders, self.query_features, batch)
-        parts = [part[dense(batch, "row")] for part in asked] if "row" in batch else asked
-        parts += _encode(self.candidate_encoders, self.candidate_features, batch)
+        parts = self._encode_query(batch)
+        for encoder, feature in zip(self.candidate_encoders, self.candidate_features, strict=True):
+            parts.append(encoder(batch[feature.name]))
         if self.scores:
             parts.append(dense(batch, "scores"))
         base = torch.cat(parts, dim=1)
@@ -171,6 +173,19 @@ class Ranker(Model):
         for cross in self.crosses:
             crossed = cross(base, crossed)
         return self.deep(crossed).squeeze(1)  # type: ignore[no-any-return]
+
+    def _encode_query(self, batch: Batch) -> list[Tensor]:
+        """The query's features, one row a candidate."""
+        rows = dense(batch, "row") if "row" in batch else None
+        parts: list[Tensor] = []
+        for encoder, feature in zip(self.query_encoders, self.query_features, strict=True):
+            entry = batch[feature.name]
+            if isinstance(encoder, TargetHistoryEncoder) and isinstance(feature, History):
+                own = torch.arange(len(entry), device=entry.device) if rows is None else rows
+                parts.append(encoder(entry, dense(batch, feature.target_name), own))
+            else:
+                parts.append(encoder(entry) if rows is None else encoder(entry)[rows])
+        return parts
 
     def compute_loss(self, batch: Batch) -> Tensor:
         """The loss of a batch of lists, or of single labelled events."""
@@ -233,10 +248,6 @@ class Ranker(Model):
             build_encoder(feature, space.encodings[feature.name], self.dim, project=False)
             for feature in features
         )
-
-
-def _encode(encoders: nn.ModuleList, features: Sequence[Feature], batch: Batch) -> list[Tensor]:
-    return [encoder(batch[feature.name]) for encoder, feature in zip(encoders, features, strict=True)]
 
 
 def _check_labels(data: Dataset, loss: Loss) -> None:

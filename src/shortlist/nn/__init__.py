@@ -7,6 +7,7 @@ from shortlist.nn.interaction import DotInteraction
 from shortlist.nn.mlp import MLP
 from shortlist.nn.multi_hash_embedding import MultiHashEmbedding
 from shortlist.nn.sequence import GRUBlock, HSTUBlock, SequenceEncoder, SequenceLayout, TransformerBlock
+from shortlist.nn.target_attention import TargetAttention
 from shortlist.nn.tower import Tower
 from shortlist.nn.unified_embedding import UnifiedEmbedding
 
@@ -25,6 +26,7 @@ __all__ = [
     "MultiHashEmbedding",
     "SequenceEncoder",
     "SequenceLayout",
+    "TargetAttention",
     "Tower",
     "TransformerBlock",
     "UnifiedEmbedding",

@@ -9,6 +9,7 @@ from shortlist.data.encodings import Encoding
 from shortlist.data.features import Feature, History, Vector
 from shortlist.data.ragged import Ragged
 from shortlist.nn.embedding import Embedding, pool_mean, pool_sum
+from shortlist.nn.target_attention import TargetHistoryEncoder
 
 
 class IndexEncoder(nn.Module):
@@ -153,6 +154,8 @@ def build_encoder(
         table_dtype: of the tables, as in `Embedding`.
     """
     width: int = getattr(feature, "dim", None) or dim
+    if isinstance(feature, History) and feature.pooling == "target":
+        return TargetHistoryEncoder(encoding.size, width, dropout=feature.dropout)
     if isinstance(feature, History):
         return HistoryEncoder(
             encoding.size,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from shortlist.data.feature_space import Batch, FeatureSpace
-from shortlist.data.features import Feature, feature_from_dict
+from shortlist.data.features import Feature, History, feature_from_dict
 from shortlist.errors import ConfigError, NotFittedError
 from shortlist.nn.encoders import build_encoder
 from shortlist.nn.mlp import MLP
@@ -55,6 +55,13 @@ class Tower(nn.Module):
         super().__init__()
         if not features:
             raise ConfigError("a tower needs at least one feature", remedy='such as sl.Id("user_id")')
+        for feature in features:
+            if isinstance(feature, History) and feature.pooling == "target":
+                raise ConfigError(
+                    "a tower embeds the user before any candidate is known",
+                    where=f"History({feature.column!r}, pooling='target')",
+                    remedy="use pooling='attention' here, and 'target' in a Ranker",
+                )
         if dim < 1:
             raise ConfigError(f"dim must be at least 1, got {dim}", where="Tower", remedy="such as 64")
         if not 0 <= dropout < 1:

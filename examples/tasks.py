@@ -55,3 +55,18 @@ chances = tasks.SamplingProbability(num_buckets=100)
 for _ in range(20):
     chances.observe(torch.cat([torch.tensor([7]), torch.randint(10, 20, (3,))]))
 print("item 7 is in every batch:", chances(torch.tensor([7, 12, 50])))
+
+# Self-supervision: halves of an item's features must agree on which item it is. No user is needed.
+catalogue = sl.datasets.synthetic(users=50, items=120, events=500)
+films_tower = sl.Tower([sl.Id("item_id"), sl.Tags("genres")], dim=8)
+model = sl.TwoTower(sl.Tower([sl.Id("user_id")], dim=8), films_tower)
+space = model.build(catalogue)
+names = [feature.name for feature in films_tower.features]
+contrast = tasks.ItemContrast(relation=tasks.mutual_information(space.item_columns, names))
+drawn = torch.randint(1, space.num_items, (32,))
+print("contrast:", contrast(films_tower, space.candidate_batch(drawn), item_ids=drawn).item())
+
+# REINFORCE from what another policy showed, eight items at a time, and how it was received.
+policy = tasks.OffPolicyReinforce(num_items=50, dim=8, top_k=8)
+states, items = torch.randn(6, 8, requires_grad=True), torch.randn(50, 8, requires_grad=True)
+print("reinforce:", policy(states, items, ids, reward=torch.tensor([1.0, 0, 0, 1, 1, 0])).item())

@@ -1,17 +1,22 @@
 """What a model is trained for: from embeddings or scores and labels to one loss."""
 
+from shortlist.tasks.item_contrast import ItemContrast, mutual_information
 from shortlist.tasks.multitask import MultiTask
 from shortlist.tasks.negative_queue import NegativeQueue
 from shortlist.tasks.negative_sampler import NegativeSampler
+from shortlist.tasks.off_policy import OffPolicyReinforce
 from shortlist.tasks.ranking import Ranking
 from shortlist.tasks.retrieval import Retrieval
 from shortlist.tasks.sampling_probability import SamplingProbability
 
 __all__ = [
+    "ItemContrast",
     "MultiTask",
     "NegativeQueue",
     "NegativeSampler",
+    "OffPolicyReinforce",
     "Ranking",
     "Retrieval",
     "SamplingProbability",
+    "mutual_information",
 ]

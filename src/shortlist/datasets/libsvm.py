@@ -14,6 +14,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from shortlist.datasets.ranking_table import RankingTable
 from shortlist.errors import DataError
 
 # Lines that are split into words at a time.
@@ -21,27 +22,6 @@ BLOCK = 20_000
 
 # A feature's number above this is a mistake: the table is dense.
 MAX_FEATURES = 1 << 20
-
-
-@dataclass(frozen=True, eq=False)
-class RankingTable:
-    """Documents with features and labels, in lists by query.
-
-    Args:
-        features: `[documents, num_features]` float32.
-        labels: `[documents]` float32, how relevant each document is.
-        offsets: `[queries + 1]` int64; query i's documents are rows `offsets[i]` to `offsets[i + 1]`.
-        queries: the queries' names; their numbers where the file gave none.
-    """
-
-    features: Tensor
-    labels: Tensor
-    offsets: Tensor
-    queries: tuple[str, ...]
-
-    def __len__(self) -> int:
-        """The number of queries."""
-        return len(self.queries)
 
 
 def read_libsvm(

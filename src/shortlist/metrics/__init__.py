@@ -2,8 +2,10 @@
 
 from shortlist.metrics.classification import AUC, Accuracy, GroupedAUC, LogLoss, auc, grouped_auc
 from shortlist.metrics.coverage import Coverage
+from shortlist.metrics.diverse_lists import alpha_dcg, precision_ia
 from shortlist.metrics.factorized_top_k import FactorizedTopK
 from shortlist.metrics.in_batch import InBatchTopK
+from shortlist.metrics.list_ranking import ListRankingMetrics
 from shortlist.metrics.ranking import (
     RankingMetrics,
     average_precision,
@@ -14,6 +16,7 @@ from shortlist.metrics.ranking import (
     reciprocal_rank,
 )
 from shortlist.metrics.regression import RMSE, Mean
+from shortlist.metrics.scored_lists import ScoredLists
 from shortlist.metrics.streaming import Metric
 
 __all__ = [
@@ -24,16 +27,20 @@ __all__ = [
     "FactorizedTopK",
     "GroupedAUC",
     "InBatchTopK",
+    "ListRankingMetrics",
     "LogLoss",
     "Mean",
     "Metric",
     "RankingMetrics",
+    "ScoredLists",
+    "alpha_dcg",
     "auc",
     "average_precision",
     "grouped_auc",
     "hit_rate",
     "ndcg",
     "precision",
+    "precision_ia",
     "recall",
     "reciprocal_rank",
 ]

@@ -1,6 +1,7 @@
 """What a model is trained for: from embeddings or scores and labels to one loss."""
 
 from shortlist.tasks.item_contrast import ItemContrast, mutual_information
+from shortlist.tasks.listwise import ListwiseRanking
 from shortlist.tasks.multitask import MultiTask
 from shortlist.tasks.negative_queue import NegativeQueue
 from shortlist.tasks.negative_sampler import NegativeSampler
@@ -11,6 +12,7 @@ from shortlist.tasks.sampling_probability import SamplingProbability
 
 __all__ = [
     "ItemContrast",
+    "ListwiseRanking",
     "MultiTask",
     "NegativeQueue",
     "NegativeSampler",

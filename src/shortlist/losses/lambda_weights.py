@@ -1,0 +1,270 @@
+"""What a pair of items is worth: how much a metric changes when the two change places."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from shortlist.errors import ConfigError, DataError
+
+Transform = Callable[[Tensor], Tensor]
+
+# What the gain of label 64 is; a sum of larger ones soon is more than float32 can hold.
+HIGHEST_GAIN = 2.0**64
+
+
+def exponential_gain(labels: Tensor) -> Tensor:
+    """`2^label - 1`, so that one very good item is worth several fair ones.
+
+    Args:
+        labels: any shape.
+    """
+    return torch.exp2(labels) - 1
+
+
+def linear_gain(labels: Tensor) -> Tensor:
+    """The label itself.
+
+    Args:
+        labels: any shape.
+    """
+    return labels
+
+
+def logarithmic_discount(ranks: Tensor) -> Tensor:
+    """`1 / log2(1 + rank)`, that of NDCG.
+
+    Args:
+        ranks: any shape, from 1.
+    """
+    return math.log(2) / torch.log1p(ranks)
+
+
+def reciprocal_discount(ranks: Tensor) -> Tensor:
+    """`1 / rank`, that of the reciprocal rank.
+
+    Args:
+        ranks: any shape, from 1.
+    """
+    return 1 / ranks
+
+
+class LambdaWeight(Protocol):
+    """A weight of each pair of items, from their labels and their present ranks."""
+
+    def pair_weights(self, labels: Tensor, lengths: Tensor) -> Tensor:
+        """The weights of all pairs of a block of lists.
+
+        Args:
+            labels: `[lists, width]`, the best score first; 0 where a list has ended.
+            lengths: `[lists]` the lists' lengths.
+
+        Returns:
+            `[lists, width, width]`, 0 or more; what it says of a place where a list has ended is not used.
+        """
+
+
+@dataclass(frozen=True)
+class LabelDifferenceWeight:
+    """The difference of the labels, whatever the ranks."""
+
+    def pair_weights(self, labels: Tensor, lengths: Tensor) -> Tensor:
+        """See `LambdaWeight.pair_weights`."""
+        return (labels[:, :, None] - labels[:, None, :]).abs()
+
+
+@dataclass(frozen=True)
+class DCGWeight:
+    """How much DCG changes when two items change places, in the manner of LambdaLoss or of LambdaMART.
+
+    Two items at ranks r and s differ by `|gain - gain'|` times a discount: that of LambdaLoss depends on
+    their distance, `|D(|r - s|) - D(|r - s| + 1)|`, that of LambdaMART on their ranks, `|D(r) - D(s)|`.
+    The whole is multiplied by the list's length, which keeps the loss as large as one without weights.
+
+    Args:
+        top_n: pairs with no item among the first `top_n` weigh nothing; None for no cut.
+        gain: of labels.
+        discount: of ranks, falling.
+        normalized: whether to divide by the best possible DCG, which makes it NDCG.
+        smooth_fraction: share of LambdaMART's discount, from 0 to 1; the rest is LambdaLoss's.
+        correct_top_n: in place of leaving out pairs below `top_n`, raise those with one item below it by
+            `1 / (1 - D(the lower rank))`, as LambdaLoss@k does. Only LambdaLoss's discount goes with it.
+        neighbours: whether only items at neighbouring ranks form pairs, as in YetiLoss.
+
+    Raises:
+        ConfigError: a setting is out of its range, or two of them contradict each other.
+
+    Source: Wang et al., The LambdaLoss framework for ranking metric optimization (CIKM 2018); Burges, From
+    RankNet to LambdaRank to LambdaMART (2010); Jagerman et al., On optimizing top-K metrics for neural
+    ranking models (SIGIR 2022); Lyzhin et al., Which tricks are important for learning to rank? (ICML 2023).
+    """
+
+    top_n: int | None = None
+    gain: Transform = exponential_gain
+    discount: Transform = logarithmic_discount
+    normalized: bool = True
+    smooth_fraction: float = 0.0
+    correct_top_n: bool = False
+    neighbours: bool = False
+
+    def __post_init__(self) -> None:
+        check_top_n(self.top_n)
+        if not 0 <= self.smooth_fraction <= 1:
+            raise ConfigError(f"smooth_fraction is {self.smooth_fraction}", remedy="pass a share from 0 to 1")
+        if self.correct_top_n and self.smooth_fraction:
+            raise ConfigError(
+                "correct_top_n does not go with a smooth_fraction", remedy="set smooth_fraction to 0"
+            )
+
+    def pair_weights(self, labels: Tensor, lengths: Tensor) -> Tensor:
+        """See `LambdaWeight.pair_weights`."""
+        gains = self.gains(labels, lengths)
+        discounts = self._pair_discounts(labels.shape[1], gains)
+        weights = (gains[:, :, None] - gains[:, None, :]).abs_()
+        return weights.mul_(discounts).mul_(lengths[:, None, None])
+
+    def item_weights(self, labels: Tensor, lengths: Tensor) -> Tensor:
+        """What each item adds to DCG at its rank.
+
+        Args:
+            labels: `[lists, width]`, the best score first.
+            lengths: `[lists]` the lists' lengths.
+
+        Returns:
+            `[lists, width]`.
+        """
+        gains = self.gains(labels, lengths)
+        return gains * self.discount(torch.arange(1, labels.shape[1] + 1, device=gains.device).to(gains))
+
+    def gains(self, labels: Tensor, lengths: Tensor) -> Tensor:
+        """The gain of each item, over the best possible DCG if `normalized`.
+
+        Args:
+            labels: `[lists, width]`.
+            lengths: `[lists]` the lists' lengths; what comes after them gains 0.
+
+        Raises:
+            DataError: a gain overflows.
+        """
+        gains = relative_gains(labels, self.gain) if self.normalized else check_gains(self.gain(labels))
+        ended = torch.arange(labels.shape[1], device=labels.device) >= lengths[:, None]
+        gains = gains.masked_fill(ended, 0)
+        if not self.normalized:
+            return gains
+        return gains * inverse_ideal_dcg(gains, self.discount, top_n=self.top_n)[:, None]
+
+    def _pair_discounts(self, width: int, like: Tensor) -> Tensor:
+        # Lists are in the order of their scores, so ranks and their distances are the same for all lists.
+        ranks = torch.arange(1, width + 1, device=like.device).to(like)
+        distance = (ranks[:, None] - ranks).abs()
+        apart = distance.clamp(min=1)
+        by_distance = (self.discount(apart) - self.discount(apart + 1)).abs()
+        pairs = by_distance * (distance > 0)
+        if self.top_n is not None and self.correct_top_n:
+            lower = torch.maximum(ranks[:, None], ranks)
+            pairs = torch.where(lower > self.top_n, pairs / (1 - self.discount(lower)), pairs)
+        elif self.top_n is not None or self.smooth_fraction:
+            top_n = self.top_n or width
+            single = torch.where(ranks > top_n, 0, self.discount(ranks))
+            by_rank = (single[:, None] - single).abs()
+            pairs = (1 - self.smooth_fraction) * pairs + self.smooth_fraction * by_rank
+            pairs = pairs * (torch.minimum(ranks[:, None], ranks) <= top_n)
+        return pairs * (distance == 1) if self.neighbours else pairs
+
+
+@dataclass(frozen=True)
+class PrecisionWeight:
+    """Whether precision among the first `top_n` changes when two items change places: 1 or 0.
+
+    Args:
+        top_n: how many items count.
+
+    Raises:
+        ConfigError: `top_n` is less than 1.
+    """
+
+    top_n: int
+
+    def __post_init__(self) -> None:
+        check_top_n(self.top_n)
+
+    def pair_weights(self, labels: Tensor, lengths: Tensor) -> Tensor:
+        """See `LambdaWeight.pair_weights`."""
+        relevant = labels >= 1
+        within = torch.arange(labels.shape[1], device=labels.device) < self.top_n
+        crosses = within[:, None] != within
+        return ((relevant[:, :, None] != relevant[:, None, :]) & crosses).to(labels.dtype)
+
+
+def relative_gains(labels: Tensor, gain: Transform) -> Tensor:
+    """Gains in a unit of each list's own, which cancels in NDCG and keeps high labels from overflowing.
+
+    Args:
+        labels: `[lists, width]`; 0 where a list has ended.
+        gain: of labels.
+
+    Returns:
+        `[lists, width]`.
+
+    Raises:
+        DataError: a gain overflows all the same.
+    """
+    if gain is not exponential_gain:
+        return check_gains(gain(labels))
+    highest = labels.amax(dim=1, keepdim=True)
+    return torch.exp2(labels - highest) * -torch.expm1(-labels * math.log(2))
+
+
+def inverse_ideal_dcg(gains: Tensor, discount: Transform, *, top_n: int | None = None) -> Tensor:
+    """One over the best possible DCG.
+
+    Args:
+        gains: `[lists, width]`; that of the label 0 where a list has ended.
+        discount: of ranks.
+        top_n: how many items count; None for all.
+
+    Returns:
+        `[lists]`; 0 for a list without a gain.
+    """
+    best = gains.sort(dim=1, descending=True).values[:, :top_n]
+    ideal = best @ discount(torch.arange(1, best.shape[1] + 1, device=gains.device).to(gains))
+    return torch.where(ideal > 0, 1 / ideal, 0)
+
+
+def check_gains(gains: Tensor) -> Tensor:
+    """Refuse gains that are no numbers, or too large to be added up.
+
+    Args:
+        gains: any shape.
+
+    Returns:
+        The gains.
+
+    Raises:
+        DataError: a gain is not a number or above 2^64.
+    """
+    if gains.numel() and not float(gains.amax()) <= HIGHEST_GAIN:
+        raise DataError(
+            f"the gain of a label is {float(gains.amax()):g}",
+            remedy="scale the labels to a few grades, such as 0 to 4, or use a linear gain",
+        )
+    return gains
+
+
+def check_top_n(top_n: int | None, *, name: str = "top_n") -> None:
+    """Refuse a cut-off of less than one item.
+
+    Args:
+        top_n: the cut-off, or None for none.
+        name: what to call it in the error.
+
+    Raises:
+        ConfigError: it is less than 1.
+    """
+    if top_n is not None and top_n < 1:
+        raise ConfigError(f"{name} is {top_n}", remedy="pass a positive integer such as 10, or None")

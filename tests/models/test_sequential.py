@@ -21,7 +21,6 @@ from shortlist.funnel import Funnel
 from shortlist.funnel.retrieve import Nearest
 from shortlist.metrics import FactorizedTopK
 from shortlist.models import LosesToPopularity, Model, Sequential, load_model, save_model
-from shortlist.models.next_item import batch_softmax, full_softmax, sampled_binary
 from shortlist.training import Callback
 
 ITEMS, STEP = 30, 7
@@ -226,48 +225,44 @@ def test_items_that_nobody_took_stand_below_those_that_come_next():
     assert set(model.recommend_after([1, 2], k=3, exclude_seen=False).items) <= {2, 3, 4, 5}
 
 
+def positions(model: Sequential) -> tuple[dict, torch.Tensor]:
+    """A batch, and the model's query at every position that has a target."""
+    batch = next(model.make_loader(circle()[0], batch_size=8, seed=0).epoch(0))
+    encoded = torch.cat([model.encode(batch["sequence"], batch["sequence_times"]), model.start[None]])
+    return batch, encoded[batch["target_place"]]
+
+
 def test_the_full_loss_is_the_cross_entropy_over_every_known_item():
-    generator = torch.Generator().manual_seed(0)
-    queries = torch.randn(9, 4, generator=generator, requires_grad=True)
-    table = torch.randn(8, 4, generator=generator, requires_grad=True)
-    targets, weight = torch.randint(1, 8, (9,), generator=generator), torch.rand(9, generator=generator)
-    expected = torch.nn.functional.cross_entropy(queries @ table[1:].T, targets - 1, reduction="none")
-    expected = (expected * weight).sum() / weight.sum()
-    found = full_softmax(queries, table, targets, weight)
-    torch.testing.assert_close(found, expected)
-    ours = torch.autograd.grad(found, (queries, table))
-    theirs = torch.autograd.grad(expected, (queries, table))
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
-    assert ours[1][0].abs().sum() == 0
+    model = fitted(epochs=1)
+    batch, queries = positions(model)
+    scores = queries @ model.items.weight[1:].T
+    expected = torch.nn.functional.cross_entropy(scores, batch["target"] - 1)
+    torch.testing.assert_close(model.compute_loss(batch), expected)
 
 
-@pytest.mark.parametrize("calibration", [0.0, 0.75, 1.0])
-def test_the_sampled_loss_is_the_papers(calibration: float):
-    generator = torch.Generator().manual_seed(0)
-    queries, table = torch.randn(9, 4, generator=generator), torch.randn(13, 4, generator=generator)
-    targets = torch.randint(1, 13, (9,), generator=generator)
+def test_the_sampled_loss_is_the_papers():
+    model = fitted(epochs=1, loss="sampled", negatives=5, calibration=0.5)
+    batch, queries = positions(model)
     torch.manual_seed(2)
-    found = sampled_binary(queries, table, targets, torch.ones(9), negatives=5, calibration=calibration)
+    found = model.compute_loss(batch)
     torch.manual_seed(2)
-    drawn = torch.randint(1, 13, (5,)).tolist()
-    losses = slow.generalised_binary(queries, table, targets.tolist(), drawn, calibration)
-    assert found.item() == pytest.approx(sum(losses) / 9, rel=1e-5)
+    drawn = torch.randint(1, ITEMS + 1, (5,)).tolist()
+    targets = batch["target"].tolist()
+    table = model.items.weight.detach()
+    losses = slow.generalised_binary(queries.detach(), table, targets, drawn, 0.5)
+    assert found.item() == pytest.approx(np.mean(losses) / 6, rel=1e-5)
 
 
 def test_the_batch_loss_corrects_for_how_often_an_item_is_a_target():
-    generator = torch.Generator().manual_seed(0)
-    queries, table = torch.randn(9, 4, generator=generator), torch.randn(6, 4, generator=generator)
-    targets = torch.tensor([1, 2, 2, 3, 3, 3, 4, 5, 1])
-    probability = torch.tensor([0, 2, 2, 3, 1, 1]) / 9
-    found = batch_softmax(queries, table, targets, torch.ones(9), probability=probability)
-    losses = []
-    for query, target in zip(queries, targets, strict=True):
-        scores = table[targets] @ query - probability[targets].log()
-        kept = [float(s.exp()) for s, other in zip(scores, targets, strict=True) if other != target]
-        own = float((table[target] @ query - probability[target].log()).exp())
-        losses.append(-np.log(own / (own + sum(kept))))
-    assert found.item() == pytest.approx(np.mean(losses), rel=1e-5)
+    model = fitted(epochs=1, loss="in_batch")
+    batch, queries = positions(model)
+    targets = batch["target"]
+    corrected = queries @ model.items.weight[targets].T - model.item_probability[targets].log()
+    same = targets[:, None] == targets
+    others = corrected.masked_fill(same, -torch.inf)
+    own = corrected.diagonal()
+    losses = torch.logaddexp(own, others.logsumexp(1)) - own
+    assert model.compute_loss(batch).item() == pytest.approx(losses.mean().item(), rel=1e-5)
 
 
 @pytest.mark.parametrize(

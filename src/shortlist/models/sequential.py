@@ -16,9 +16,15 @@ from shortlist.data.requests import Requests
 from shortlist.data.sequences import SequenceLoader
 from shortlist.errors import ConfigError, did_you_mean
 from shortlist.kernels import top_k
+from shortlist.losses import (
+    full_softmax,
+    generalised_binary_cross_entropy,
+    in_batch_softmax,
+    sampled_scores,
+    weighted_mean,
+)
 from shortlist.metrics import FactorizedTopK
 from shortlist.models.model import Model, TrainingOptions
-from shortlist.models.next_item import batch_softmax, full_softmax, sampled_binary
 from shortlist.models.recommender import Recommender
 from shortlist.models.two_tower import item_probability
 from shortlist.nn.embedding import Embedding
@@ -218,16 +224,32 @@ class Sequential(Model, Recommender):
         return self.encoder(Ragged(embedded, sequence.offsets), times)  # type: ignore[no-any-return]
 
     def _loss(self, queries: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-        table = self.items.weight
         match self.loss:
-            case "full":
-                return full_softmax(queries, table, targets, weight)
+            case "full":  # row 0, the unknown, is no candidate
+                items = self.items.weight[1:]
+                return full_softmax(queries, items, targets - 1, reduction="mean", sample_weight=weight)
             case "sampled":
-                return sampled_binary(
-                    queries, table, targets, weight, negatives=self.negatives, calibration=self.calibration
-                )
+                return weighted_mean(self._sampled_losses(queries, targets), weight)
             case _:
-                return batch_softmax(queries, table, targets, weight, probability=self.item_probability)
+                return in_batch_softmax(
+                    queries,
+                    self.items(targets),
+                    candidate_ids=targets,
+                    sampling_probability=self.item_probability[targets],
+                    one_embedding_per_id=True,
+                    reduction="mean",
+                    sample_weight=weight,
+                )
+
+    def _sampled_losses(self, queries: Tensor, targets: Tensor) -> Tensor:
+        num_items = self.items.num_embeddings - 1
+        drawn = torch.randint(1, num_items + 1, (self.negatives,), device=targets.device)
+        positive, negative = sampled_scores(
+            queries, self.items(targets), self.items(drawn), positive_ids=targets, negative_ids=drawn
+        )
+        return generalised_binary_cross_entropy(
+            positive, negative, num_items=num_items, calibration=self.calibration
+        )
 
     def embed_items(self) -> Tensor:
         """The embeddings of the whole catalogue.

@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from shortlist.errors import ConfigError, ShapeError
-from shortlist.losses import MASKED_SCORE
-from shortlist.losses.fused_softmax import softmax_losses
-from shortlist.losses.softmax_rules import Rules
+from shortlist.losses import full_softmax
 from shortlist.nn import Embedding
 
 
@@ -107,5 +105,4 @@ class OffPolicyReinforce(nn.Module):
 
 def _surprise(states: Tensor, items: Tensor, actions: Tensor) -> Tensor:
     """`[batch]` minus the logarithm of each action's share in the softmax over the items."""
-    rules = Rules(actions - 1, None, None, None, None, None, None)
-    return softmax_losses(states.float(), items[1:].float(), rules, masked_score=MASKED_SCORE)
+    return full_softmax(states, items[1:], actions - 1)

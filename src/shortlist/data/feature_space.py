@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.encodings import Encoding, SeenEncoding, TimeEncoding
 from shortlist.data.features import Category, Feature, History, Id
 from shortlist.data.fitting import fit_encoding
+from shortlist.data.growth import replace_rows
 from shortlist.data.ragged import Ragged, gather_windows
 from shortlist.data.requests import Requests
 from shortlist.data.sides import Side, item_side, sides_of
@@ -154,6 +156,22 @@ class FeatureSpace:
                 batch[feature.target_name] = take(self.item_columns[feature.name], items)
         return batch
 
+    def with_items(self, dataset: Dataset, rows: Tensor) -> FeatureSpace:
+        """The same features for a dataset that `shortlist.data.growth.with_items` made of this one's.
+
+        Args:
+            dataset: with the items.
+            rows: `[n]` int64 indices of the items that are new or described anew; only these are encoded.
+        """
+        grown = copy.copy(self)
+        grown.item_vocabulary, grown.num_items = dataset.item_vocabulary, len(dataset.item_vocabulary)
+        grown.item_columns = dict(self.item_columns)
+        for feature in {each.name: each for each in (*self.query, *self.candidate)}.values():
+            if feature.name in self.item_columns:
+                values = _encode_items(dataset, feature, self.encodings[feature.name], rows)
+                grown.item_columns[feature.name] = replace_rows(self.item_columns[feature.name], rows, values)
+        return grown
+
     def _history(self, feature: History, requests: Requests) -> Ragged:
         history = requests.history
         lengths = history.lengths.clamp(max=feature.length)
@@ -199,6 +217,16 @@ def dense(batch: Mapping[str, Tensor | Ragged], name: str) -> Tensor:
     if not isinstance(entry, Tensor):
         raise ShapeError(f"the batch has no tensor {name!r}", remedy=did_you_mean(name, batch))
     return entry
+
+
+def _encode_items(dataset: Dataset, feature: Feature, encoding: Encoding, rows: Tensor) -> Tensor | Ragged:
+    if isinstance(encoding, SeenEncoding):
+        return encoding.encode_indices(rows)
+    items = dataset.catalogue.items
+    if feature.column in items.columns:
+        return encoding.encode(items[feature.column].gather(rows.numpy()))
+    # The column stands in the events alone, and nobody had an event with a new item.
+    return encoding.encode(dataset.interactions[feature.column].clear(len(rows)))
 
 
 def _fit_id(dataset: Dataset, side: Side) -> SeenEncoding:

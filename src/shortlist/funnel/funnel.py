@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import Tensor
 from shortlist.data.candidates import Candidates
 from shortlist.data.catalogue import Catalogue
 from shortlist.data.dataset import Dataset
+from shortlist.data.growth import with_items
 from shortlist.data.ragged import Ragged
 from shortlist.data.recommendations import Recommendations
 from shortlist.data.requests import Requests
@@ -191,6 +193,34 @@ class Funnel:
         ids, requests, exclude, allowed = self._ask(user, exclude_seen, where, context)
         trace = self.run(requests, size=self._size(k), exclude=exclude, where=allowed)
         return explain_trace(trace.stages, ids, requests, self.retrievers, self.catalogue, self.data.schema)
+
+    def with_items(self, items: pl.DataFrame) -> Funnel:
+        """The same funnel with some items more, or with other values of known ones; nothing is trained.
+
+        A model with an item tower recommends a new item by its features at once; the others, which know items
+        by their events alone, wait for the next training.
+
+        Args:
+            items: one row an item, with the item id column and any columns of the catalogue. What is not
+                given stays, and is missing for a new item.
+
+        Returns:
+            A funnel of its own that shares with this one what did not change. Where this one has an
+            approximate index, the new one goes on with it, so make further changes to the new one only.
+
+        Raises:
+            SchemaError: a column is unknown, or its values are of another type than the catalogue's.
+            DataError: an id is missing or comes twice.
+            ConfigError: a retriever's model cannot learn of new items.
+        """
+        data, rows = with_items(self.data, items)
+        grown = copy.copy(self)
+        grown.data = data
+        grown.retrievers = tuple(each.with_items(data, rows) for each in self.retrievers)
+        if self.rank is not None:
+            grown.rank = Scored(self.rank.ranker.with_items(data, rows), keep=self.rank.keep)
+        grown.catalogue = grown._catalogue()
+        return grown
 
     def save(self, path: str | Path) -> None:
         """Write the whole funnel as one bundle; see `shortlist.funnel.bundle.save_bundle`."""

@@ -107,6 +107,20 @@ class ItemSearch:
             )
         return cls(index, vectors, _version(vectors), recall)
 
+    def with_items(self, model: Embedder, rows: Tensor) -> ItemSearch:
+        """The index for a model that knows more items; searches of this one go on as before.
+
+        Args:
+            model: the same with other embeddings of some items.
+            rows: `[n]` int64 indices of these items.
+        """
+        index, vectors = self.index.forked(), model.item_vectors
+        known = rows < len(self.vectors)
+        for some, change in ((rows[known], index.update), (rows[~known], index.add)):
+            if len(some):
+                change(some.numpy(), vectors[some])
+        return ItemSearch(index, vectors, _version(vectors), self.recall)
+
     def stands_for(self, model: Embedder) -> bool:
         """Whether the model's embeddings are still those that were indexed."""
         return model.item_vectors is self.vectors and _version(self.vectors) == self.version

@@ -16,7 +16,7 @@ from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError
 from shortlist.funnel.item_search import Embedder, ItemSearch, worth_indexing
 from shortlist.models.popularity import Popularity
-from shortlist.models.recommender import Recommender, fitted_data
+from shortlist.models.recommender import Growing, Recommender, fitted_data
 
 RECIPROCAL_RANK_OFFSET = 60  # Cormack et al. (SIGIR 2009)
 
@@ -81,6 +81,23 @@ class Nearest:
             return self.model.retrieve(requests, k, exclude=exclude, where=where)
         return search.retrieve(self.model, requests, k, exclude=exclude, where=where)
 
+    def with_items(self, data: Dataset, rows: Tensor) -> Nearest:
+        """The same retriever for more items; see `Funnel.with_items`.
+
+        Args:
+            data: that `shortlist.data.growth.with_items` made.
+            rows: `[n]` int64 indices of the items that are new or described anew.
+        """
+        if not isinstance(self.model, Growing):
+            raise ConfigError(
+                f"the model of retriever {self.name!r} cannot learn of new items",
+                remedy=f"give {type(self.model).__name__} a method with_items(data, rows)",
+            )
+        grown = Nearest(self.model.with_items(data, rows), self.k, self.name, self.recall)
+        if self.search is not None and isinstance(grown.model, Embedder):
+            grown.search = self.search.with_items(grown.model, rows)
+        return grown
+
     def indexed(self) -> ItemSearch | None:
         """The approximate index over the model as it is now, or None where an exact search is better."""
         model = self.model
@@ -129,6 +146,13 @@ class Popular:
         counted = Popular(self.k, self.half_life, self.name)
         counted.model = Popularity(half_life=self.half_life).fit(data)
         return counted
+
+    def with_items(self, data: Dataset, rows: Tensor) -> Popular:
+        """The same retriever for more items, which nobody had an event with yet; see `Funnel.with_items`."""
+        assert isinstance(self.model, Growing)
+        grown = Popular(self.k, self.half_life, self.name)
+        grown.model = self.model.with_items(data, rows)
+        return grown
 
     def retrieve(
         self, requests: Requests, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import warnings
 from dataclasses import replace
@@ -204,6 +205,14 @@ class Approximate(ItemIndex[LeafState]):
         """Wait until no vectors are joining the leaves in the background."""
         while (joiner := self._joiner) is not None and joiner.is_alive():
             joiner.join()
+
+    def forked(self) -> Self:
+        """An index with the same items for changes that searches of this one are not to see.
+
+        What has been added is shared, so this one must not be changed any more.
+        """
+        self.settle()
+        return copy.copy(self)
 
     def save(self, path: str | Path) -> None:
         """Write the index to one file, whole or not at all: an older file stays until the new one is done.

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.ragged import Ragged
@@ -126,6 +127,10 @@ class ALS(CatalogueScorer, Recommender):
             and self.item_factors.shape == expected
             and self.item_factors.dtype == torch.float32
         )
+
+    def _padded(self, name: str, tensor: Tensor, more: int) -> Tensor:
+        padded = pad(tensor, (0, 0, 0, more)) if name == "item_factors" else tensor
+        return super()._padded(name, padded, more)
 
     def _score_history(self, history: Ragged, counts: Tensor) -> Tensor:
         return self._fold_in(history, counts) @ self.item_factors.T

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from shortlist.data.dataset import Dataset
 from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
 from shortlist.errors import BundleError, ConfigError, NotFittedError, ShapeError
@@ -31,6 +33,7 @@ class CatalogueScorer(ABC):
     """
 
     tensor_names: ClassVar[tuple[str, ...]]
+    data: Dataset | None
 
     def __init__(self) -> None:
         self._tensors: dict[str, Tensor] = {}
@@ -67,6 +70,18 @@ class CatalogueScorer(ABC):
     def num_items(self) -> int:
         """The number of items that the model was fitted with, the unknown item not counted."""
         return len(self._fitted("popularity")) - 1
+
+    def with_items(self, data: Dataset, rows: Tensor) -> Self:
+        """The model for more items, which were never seen in training; see `Growing`."""
+        grown = copy.copy(self)
+        more = len(data.item_vocabulary) - len(self._fitted("popularity"))
+        grown._tensors = {name: self._padded(name, tensor, more) for name, tensor in self._tensors.items()}
+        grown.data = data
+        return grown
+
+    def _padded(self, name: str, tensor: Tensor, more: int) -> Tensor:
+        """A learned tensor for some items more."""
+        return pad(tensor, (0, more)) if name == "popularity" else tensor
 
     def state(self) -> dict[str, Tensor]:
         """What was learnt: contiguous tensors by name, to be saved as they are.

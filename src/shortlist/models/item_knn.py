@@ -103,6 +103,10 @@ class ItemKNN(CatalogueScorer, Recommender):
             return False
         return super()._fits_together() and self._fitted("similarities").dtype == torch.float32
 
+    def _padded(self, name: str, tensor: Tensor, more: int) -> Tensor:
+        padded = torch.cat([tensor, tensor[-1:].expand(more)]) if name == "offsets" else tensor
+        return super()._padded(name, padded, more)
+
     def _score_history(self, history: Ragged, counts: Tensor) -> Tensor:
         from scipy.sparse import csr_array
 

@@ -219,6 +219,20 @@ class Ranker(Model):
         bound.space = space
         return bound
 
+    def with_items(self, data: Dataset, rows: Tensor) -> Ranker:
+        """This ranker for more items.
+
+        Args:
+            data: that `shortlist.data.growth.with_items` made.
+            rows: `[n]` int64 indices of the items that are new or described anew.
+
+        Returns:
+            A ranker that shares this one's weights.
+        """
+        grown = copy.copy(self)
+        grown.space = self.fitted_space().with_items(data, rows)
+        return grown
+
     @torch.inference_mode()
     def score_candidates(self, requests: Requests, candidates: Candidates) -> Tensor:
         """How much each request wants each of its candidates.

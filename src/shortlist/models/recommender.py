@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import polars as pl
 import torch
@@ -21,6 +21,20 @@ from shortlist.metrics import FactorizedTopK
 
 if TYPE_CHECKING:
     from shortlist.models.evaluation import Evaluation
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """A model that can be asked for items which came after it was trained."""
+
+    def with_items(self, data: Dataset, rows: Tensor) -> Recommender:
+        """The model for a dataset with more items; itself it stays as it is.
+
+        Args:
+            data: that `shortlist.data.growth.with_items` made.
+            rows: `[n]` int64 indices of the items that are new or described anew.
+        """
+        ...
 
 
 class Recommender(ABC):

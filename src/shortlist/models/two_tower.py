@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Unpack
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_space import Batch, dense
 from shortlist.data.features import Feature
+from shortlist.data.growth import replace_rows
 from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, ShapeError
@@ -233,6 +236,23 @@ class TwoTower(Model, Recommender):
         """The dot products of the queries with some items."""
         queries = self.embed_queries(requests)
         return torch.einsum("bd,bnd->bn", queries, self.item_vectors[items])
+
+    @torch.no_grad()
+    def with_items(self, data: Dataset, rows: Tensor) -> TwoTower:
+        """The model for more items, whose embeddings their features give; see `Growing`."""
+        grown = copy.copy(self)
+        grown._buffers = dict(self._buffers)
+        grown.data, grown.space = data, self.fitted_space().with_items(data, rows)
+        parts = [
+            self.candidate(to_device(grown.space.candidate_batch(some), self.device)).float()
+            for some in torch.split(rows, ENCODING_BATCH)
+        ]
+        probability = self.item_probability
+        grown.item_probability = pad(probability, (0, grown.space.num_items - len(probability)))
+        vectors = replace_rows(self.item_vectors, rows, torch.cat([self.item_vectors[:0], *parts]))
+        assert isinstance(vectors, Tensor)
+        grown.item_vectors = vectors
+        return grown
 
     @property
     def device(self) -> torch.device:

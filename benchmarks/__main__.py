@@ -20,6 +20,8 @@ NAMES = (
     "encode",
     "top_k",
     "ann",
+    "serving",
+    "durability",
     "import_time",
 )
 SEED = 0

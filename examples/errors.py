@@ -8,6 +8,7 @@ import torch
 
 import shortlist as sl
 from shortlist import errors
+from shortlist.serving.stores import open_store
 
 events = pl.DataFrame({"user_id": [1, 2], "item_id": [5, 6]})
 data = sl.Dataset(events, sl.Schema())
@@ -21,6 +22,7 @@ mistakes: dict[type[sl.Error], Callable[[], object]] = {
     errors.UnknownIdError: lambda: data.item_vocabulary.index_of(7),
     errors.BundleError: lambda: sl.Funnel.load(tempfile.mkdtemp()),
     errors.NotFittedError: lambda: tower({"user_id": torch.tensor([1])}),
+    errors.StoreError: lambda: open_store("sqlite:////nowhere/store.db"),
 }
 for kind, mistake in mistakes.items():
     try:

@@ -10,7 +10,8 @@ Every error has three parts: what was wrong, where, and what to do.
     ├── UnknownIdError (KeyError)    an id outside the vocabulary
     ├── BundleError (ValueError)     a damaged, foreign or newer file
     ├── NotFittedError (RuntimeError) a model used before it was trained
-    └── TrainingError (RuntimeError) a loss that is not a number
+    ├── TrainingError (RuntimeError) a loss that is not a number
+    └── StoreError (RuntimeError)    a server's database that cannot be used
 """
 
 from __future__ import annotations
@@ -70,6 +71,10 @@ class NotFittedError(Error, RuntimeError):
 
 class TrainingError(Error, RuntimeError):
     """Training that cannot go on, such as a loss that is not a number."""
+
+
+class StoreError(Error, RuntimeError):
+    """A server's store that cannot be reached, or holds what this version cannot read."""
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

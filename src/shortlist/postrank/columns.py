@@ -18,6 +18,9 @@ from shortlist.postrank.predicate import parse_predicate
 
 T = TypeVar("T")
 
+# Columns and conditions of a catalogue that are remembered; a server's clients may name any number.
+REMEMBERED = 64
+
 # A request must not pay for a pass over the whole item table. Entries go when their catalogue goes.
 _CACHE: WeakKeyDictionary[Catalogue, dict[tuple[str, str], Any]] = WeakKeyDictionary()
 
@@ -71,6 +74,8 @@ def item_times(catalogue: Catalogue, name: str) -> tuple[Tensor, Tensor]:
 def _once(catalogue: Catalogue, key: tuple[str, str], compute: Callable[[], T]) -> T:
     remembered = _CACHE.setdefault(catalogue, {})
     if key not in remembered:
+        while len(remembered) >= REMEMBERED:
+            remembered.pop(next(iter(remembered)), None)
         remembered[key] = compute()
     value: T = remembered[key]
     return value

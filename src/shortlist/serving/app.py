@@ -1,0 +1,63 @@
+"""The server as an ASGI application."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from shortlist.serving.endpoint import Endpoint, encoded
+from shortlist.serving.routes import OPERATIONS
+from shortlist.serving.schemas import Failure, Problem
+from shortlist.serving.service import Service
+from shortlist.serving.settings import ServerSettings
+
+
+def create_app(bundle: str | Path, settings: ServerSettings | None = None) -> Starlette:
+    """Make the application that `shortlist serve` runs, for any ASGI server.
+
+    Args:
+        bundle: folder of a bundle.
+        settings: how it runs; host and port are the server's own affair.
+
+    Returns:
+        The application; its parts are in `app.state.service`.
+
+    Raises:
+        BundleError: the bundle cannot be used.
+        StoreError: the store cannot be opened.
+        ConfigError: the settings do not fit together.
+    """
+    service = Service(bundle, ServerSettings() if settings is None else settings)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await service.start()
+        yield
+        await service.close()
+
+    routes = [
+        Route(each.path, Endpoint(each, service), methods=[each.method], name=each.name)
+        for each in OPERATIONS
+    ]
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _no_route})
+    app.router.redirect_slashes = False
+    app.state.service = service
+    return app
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """What Starlette itself refuses: an unknown path, or a method that a path does not have."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    what = {404: "there is no such path", 405: "the path has no such method"}.get(status, "refused")
+    problem = Problem(what, where=f"{request.method} {request.url.path}"[:200], remedy="see /openapi.json")
+    content, headers = encoded(Failure(problem, os.urandom(8).hex()))
+    allowed = getattr(error, "headers", None) or {}
+    return Response(content, status, {**{k.decode(): v.decode() for k, v in headers}, **allowed})

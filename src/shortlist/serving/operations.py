@@ -1,0 +1,74 @@
+"""What an operation of the server is: its place, what it takes and gives, and who may ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+
+from shortlist.serving.service import Service
+
+BodyT = TypeVar("BodyT")
+
+
+@dataclass(frozen=True)
+class Call(Generic[BodyT]):
+    """One request, decoded.
+
+    Args:
+        body: of the operation's type.
+        path: parameters of the path.
+        query: of the operation's type, or None.
+        request_id: names it in logs and answers.
+    """
+
+    body: BodyT
+    path: dict[str, str]
+    query: Any
+    request_id: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """An answer that is no JSON.
+
+    Args:
+        content: its bytes.
+        media_type: what they are.
+        style: hash of the page's style sheet, which it alone may use.
+    """
+
+    content: bytes
+    media_type: str
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One thing that a client can ask for.
+
+    Args:
+        name: a short one, for metrics and the OpenAPI description.
+        method: such as `"POST"`.
+        path: such as `"/v1/items/{id}"`.
+        summary: one line.
+        answer: what it gives; `Text` for what is no JSON.
+        handle: does it.
+        scope: that a key must have; `""` for any key, None for nobody's need.
+        body: what it takes, or None.
+        query: what its query string holds, or None.
+        audited: whether it changes what others get.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    answer: type
+    handle: Callable[[Service, Call[Any]], Awaitable[Struct | Text]]
+    scope: str | None
+    body: type[Struct] | None = None
+    query: type[Struct] | None = None
+    audited: bool = False

@@ -1,0 +1,23 @@
+"""Why a request is turned away, with the status that says so."""
+
+from __future__ import annotations
+
+from shortlist.errors import Error
+
+
+class Refusal(Error):
+    """A request that is not answered.
+
+    Args:
+        status: HTTP status, 400 to 503.
+        what: what was wrong.
+        where: in the request.
+        remedy: what to do.
+        retry_after: seconds after which the same request may succeed; None where it will not.
+    """
+
+    def __init__(
+        self, status: int, what: str, *, where: str = "", remedy: str = "", retry_after: int | None = None
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.status, self.retry_after = status, retry_after

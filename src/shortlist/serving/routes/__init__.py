@@ -1,0 +1,13 @@
+"""The operations of the server, one file a subject."""
+
+from shortlist.serving.operations import Operation
+from shortlist.serving.routes import bundles, events, health, items, recommend, users
+
+OPERATIONS: tuple[Operation, ...] = (
+    *recommend.OPERATIONS,
+    *events.OPERATIONS,
+    *items.OPERATIONS,
+    *users.OPERATIONS,
+    *bundles.OPERATIONS,
+    *health.OPERATIONS,
+)

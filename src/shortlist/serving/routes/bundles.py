@@ -1,0 +1,37 @@
+"""Which bundle answers."""
+
+from __future__ import annotations
+
+from shortlist.serving.operations import Call, Operation
+from shortlist.serving.refusal import Refusal
+from shortlist.serving.schemas import BundleRequest, Bundles
+from shortlist.serving.service import Service
+
+
+async def get(service: Service, call: Call[None]) -> Bundles:
+    """The bundle in use, and the one before."""
+    return service.shelf.bundles
+
+
+async def change(service: Service, call: Call[BundleRequest]) -> Bundles:
+    """Answer from another bundle once it is verified and warm; requests go on in the meantime."""
+    path = call.body.path
+    if (path is None) != call.body.rollback:
+        raise Refusal(400, "give either a path or rollback: true", where="the body")
+    return await service.do(service.shelf.roll_back if path is None else lambda: service.shelf.use(path))
+
+
+OPERATIONS = (
+    Operation("get_bundles", "GET", "/v1/bundles", "Which bundle answers", Bundles, get, "bundles"),
+    Operation(
+        "change_bundle",
+        "POST",
+        "/v1/bundles",
+        "Answer from another bundle, or from the one before",
+        Bundles,
+        change,
+        "bundles",
+        body=BundleRequest,
+        audited=True,
+    ),
+)

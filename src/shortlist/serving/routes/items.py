@@ -1,0 +1,94 @@
+"""Items that come, change and go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shortlist.serving.items import check_columns, whole
+from shortlist.serving.operations import Call, Operation
+from shortlist.serving.refusal import Refusal
+from shortlist.serving.schemas import ItemChanged, ItemRequest
+from shortlist.serving.service import Service
+from shortlist.serving.stores import ItemChange
+
+MAX_ID = 200  # characters
+
+
+async def put(service: Service, call: Call[ItemRequest]) -> ItemChanged:
+    """Add an item, or describe it anew: columns that are not given are then missing."""
+    data = service.shelf.engine.funnel.data
+    table = data.catalogue.items
+    check_columns(call.body.columns, table, data.schema)
+    columns = whole(call.body.columns, table, data.schema)
+    return await _change(service, ItemChange(_id(service, call), columns))
+
+
+async def patch(service: Service, call: Call[ItemRequest]) -> ItemChanged:
+    """Change some columns of an item; the others stay."""
+    data = service.shelf.engine.funnel.data
+    check_columns(call.body.columns, data.catalogue.items, data.schema)
+    item = _id(service, call)
+    data.item_vocabulary.index_of(item)
+    return await _change(service, ItemChange(item, dict(call.body.columns), replace=False))
+
+
+async def delete(service: Service, call: Call[None]) -> ItemChanged:
+    """Recommend an item no more."""
+    item = _id(service, call)
+    service.shelf.engine.funnel.data.item_vocabulary.index_of(item)
+    return await _change(service, ItemChange(item, None))
+
+
+async def _change(service: Service, change: ItemChange) -> ItemChanged:
+    version = await service.do(lambda: service.store.change_items([change]))
+    return ItemChanged(change.item, version)
+
+
+def _id(service: Service, call: Call[Any]) -> str:
+    """The id of the path, as the catalogue writes it."""
+    text = call.path["id"]
+    if len(text) > MAX_ID or not text.isprintable():
+        raise Refusal(400, "the id has too many characters, or one that cannot be printed", where="the path")
+    if service.shelf.engine.funnel.data.item_vocabulary.holds_integers:
+        if not text.lstrip("-").isdecimal() or not text.isascii() or abs(int(text)) >= 2**63:
+            raise Refusal(
+                400, f"the id {text!r} is no integer", where="the path", remedy="this catalogue has integers"
+            )
+        return str(int(text))
+    return text
+
+
+OPERATIONS = (
+    Operation(
+        "put_item",
+        "PUT",
+        "/v1/items/{id}",
+        "Add an item or describe it anew; it can be recommended within a second",
+        ItemChanged,
+        put,
+        "items",
+        body=ItemRequest,
+        audited=True,
+    ),
+    Operation(
+        "patch_item",
+        "PATCH",
+        "/v1/items/{id}",
+        "Change some columns of an item",
+        ItemChanged,
+        patch,
+        "items",
+        body=ItemRequest,
+        audited=True,
+    ),
+    Operation(
+        "delete_item",
+        "DELETE",
+        "/v1/items/{id}",
+        "Recommend an item no more",
+        ItemChanged,
+        delete,
+        "items",
+        audited=True,
+    ),
+)

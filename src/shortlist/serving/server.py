@@ -1,0 +1,86 @@
+"""`serve`: the application on a socket, until it is told to stop."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from shortlist.errors import ConfigError
+from shortlist.serving.app import create_app
+from shortlist.serving.service import Service
+from shortlist.serving.settings import ServerSettings
+
+BACKLOG = 2048  # connections that wait to be taken
+IDLE_SECONDS = 20  # that a connection without a request stays open
+
+
+def serve(
+    bundle: str | Path,
+    settings: ServerSettings | None = None,
+    *,
+    started: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Answer requests until the process gets SIGTERM or SIGINT; those in progress are finished first.
+
+    Args:
+        bundle: folder of a bundle.
+        settings: how the server runs.
+        started: called with the address, such as `"http://127.0.0.1:8000"`, once requests can be sent there.
+
+    Raises:
+        BundleError: the bundle cannot be used.
+        StoreError: the store cannot be opened.
+        ConfigError: the address is taken, or the settings do not fit together.
+    """
+    import torch
+
+    settings = ServerSettings() if settings is None else settings
+    # Requests are small: threads of one request would only wait for each other.
+    torch.set_num_threads(1)
+    listening = _listen(settings)
+    app = create_app(bundle, settings)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=int(settings.drain_seconds),
+        backlog=BACKLOG,
+        lifespan="on",
+    )
+    host, port = listening.getsockname()[:2]
+    started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    _Server(config, app.state.service).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server, which tells the service at once that it is to stop."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self.service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal to stop: no more requests are promised to be answered."""
+        self.service.draining = True
+        super().handle_exit(sig, frame)
+
+
+def _listen(settings: ServerSettings) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.host, settings.port))
+        listening.listen(BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}",
+            remedy="choose another --port",
+        ) from error
+    return listening

@@ -153,8 +153,8 @@ def _seal(folder: Path, facts: dict[str, Any]) -> None:
     manifest["seal"] = _digest_of_manifest(manifest)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     for file in (*files, folder / MANIFEST):
-        _sync(file)
-    _sync(folder)
+        sync(file)
+    sync(folder)
 
 
 def _move_into_place(folder: Path, target: Path) -> None:
@@ -162,7 +162,7 @@ def _move_into_place(folder: Path, target: Path) -> None:
     if target.exists():
         os.replace(target, old)
     os.replace(folder, target)
-    _sync(target.parent)
+    sync(target.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -176,7 +176,8 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
     # Without it, a power cut after the rename could leave a whole name over half a file.
     descriptor = os.open(path, os.O_RDONLY)
     try:

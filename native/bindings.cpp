@@ -9,6 +9,7 @@
 
 #include "arrays.hpp"
 #include "checksum.hpp"
+#include "dynamic/bindings.hpp"
 #include "leaves/bindings.hpp"
 #include "search.hpp"
 #include "softmax/bindings.hpp"
@@ -157,6 +158,7 @@ NB_MODULE(_native, m) {
       "rows"_a.noconvert(), "order"_a.noconvert(), "norms"_a.noconvert(), "threads"_a, "codes"_a.noconvert(),
       "stats"_a.noconvert());
 
+  dynamic::bind(m);
   leaves::bind(m);
   softmax::bind(m);
   tables::bind(m);

@@ -14,6 +14,7 @@ from shortlist.data.features import (
     Timestamp,
     Vector,
 )
+from shortlist.data.hashed_ids import hash_ids
 from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
 from shortlist.data.schema import EventType, Schema
@@ -39,4 +40,5 @@ __all__ = [
     "Timestamp",
     "Vector",
     "Vocabulary",
+    "hash_ids",
 ]

@@ -1,6 +1,7 @@
 """Building blocks: embeddings, encoders of features and of sequences, towers, crosses."""
 
 from shortlist.nn.cross import Cross, CrossNetwork
+from shortlist.nn.dynamic import DynamicEmbedding, MappedEmbedding, TableCheckpoints
 from shortlist.nn.embedding import Embedding
 from shortlist.nn.encoders import BagEncoder, DenseEncoder, HistoryEncoder, IndexEncoder
 from shortlist.nn.interaction import DotInteraction
@@ -18,14 +19,17 @@ __all__ = [
     "CrossNetwork",
     "DenseEncoder",
     "DotInteraction",
+    "DynamicEmbedding",
     "Embedding",
     "GRUBlock",
     "HSTUBlock",
     "HistoryEncoder",
     "IndexEncoder",
+    "MappedEmbedding",
     "MultiHashEmbedding",
     "SequenceEncoder",
     "SequenceLayout",
+    "TableCheckpoints",
     "TargetAttention",
     "Tower",
     "TransformerBlock",

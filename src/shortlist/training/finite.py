@@ -82,8 +82,12 @@ class FiniteWatch:
 
 
 def non_finite_parameters(model: nn.Module) -> list[str]:
-    """Names of the parameters that hold a NaN or an infinity (buffers may, such as masks)."""
-    return [name for name, value in model.named_parameters() if not bool(torch.isfinite(value).all())]
+    """Names of the parameters that hold a NaN or an infinity (buffers may, such as masks).
+
+    A sparse one stands for a dynamic table, which takes no such gradient.
+    """
+    dense = ((name, value) for name, value in model.named_parameters() if not value.is_sparse)
+    return [name for name, value in dense if not bool(torch.isfinite(value).all())]
 
 
 def explain_not_finite(

@@ -57,10 +57,13 @@ class Adagrad(WeightwiseOptimizer):
         defaults = {"lr": lr, "initial_accumulator_value": initial_accumulator_value, "eps": eps}
         super().__init__(params, defaults)
 
+    def _row_rule(self, weight: Tensor, group: dict[str, Any]) -> tuple[Rule, float]:
+        return Rule("adagrad", group["lr"], group["eps"]), group["initial_accumulator_value"]
+
     def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
         accumulator = _accumulator(self.state[weight], weight, group)
         rounding = next_rounding(weight, self.state[weight])
-        if stepped_rows(weight, (accumulator,), Rule("adagrad", group["lr"], group["eps"]), rounding):
+        if stepped_rows(weight, (accumulator,), self._row_rule(weight, group)[0], rounding):
             return
         rows, gradient = rows_and_gradient(weight)
         if rows is None:

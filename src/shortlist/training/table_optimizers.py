@@ -55,6 +55,9 @@ class RowwiseAdagrad(WeightwiseOptimizer):
         defaults = {"lr": lr, "initial_accumulator_value": initial_accumulator_value, "eps": eps}
         super().__init__(params, defaults)
 
+    def _row_rule(self, weight: Tensor, group: dict[str, Any]) -> tuple[Rule, float]:
+        return Rule("rowwise_adagrad", group["lr"], group["eps"]), group["initial_accumulator_value"]
+
     def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
         state = self.state[weight]
         if "accumulator" not in state:
@@ -62,7 +65,7 @@ class RowwiseAdagrad(WeightwiseOptimizer):
             wide = torch.promote_types(weight.dtype, torch.float32)
             state["accumulator"] = filled(weight, shape, group["initial_accumulator_value"], wide)
         accumulator, rounding = state["accumulator"], next_rounding(weight, state)
-        rule = Rule("rowwise_adagrad", group["lr"], group["eps"])
+        rule, _ = self._row_rule(weight, group)
         if stepped_rows(weight, (accumulator,), rule, rounding):
             return
         rows, gradient = rows_and_gradient(weight)
@@ -111,15 +114,19 @@ class LazyAdam(WeightwiseOptimizer):
             raise ConfigError(f"betas are {betas}", remedy="pass two numbers from 0, below 1")
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
 
+    def _row_rule(self, weight: Tensor, group: dict[str, Any]) -> tuple[Rule, float]:
+        state = self.state[weight]
+        if "step" not in state:
+            state["step"] = torch.zeros((), dtype=torch.int64)
+        state["step"] += 1
+        return Rule("adam", group["lr"], group["eps"], group["betas"], int(state["step"])), 0.0
+
     def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
         state = self.state[weight]
         if not state:
-            state["step"] = torch.zeros((), dtype=torch.int64)
             state["mean"], state["square"] = (filled(weight, weight.shape, 0.0) for _ in range(2))
-        state["step"] += 1
-        mean, square = state["mean"], state["square"]
-        step = int(state["step"])
-        rule = Rule("adam", group["lr"], group["eps"], group["betas"], step)
+        rule, _ = self._row_rule(weight, group)
+        mean, square, step = state["mean"], state["square"], rule.step
         rounding = next_rounding(weight, state)
         if stepped_rows(weight, (mean, square), rule, rounding):
             return

@@ -13,7 +13,9 @@ from torch.optim import Optimizer
 
 from shortlist.errors import ConfigError
 from shortlist.kernels.bag_gradient import BagGradient
+from shortlist.kernels.dynamic import RowTable
 from shortlist.kernels.rounding import Rounding, rounded
+from shortlist.kernels.table_parameters import table_of
 from shortlist.kernels.tables import Rule, takes_rows, update_rows, with_large_pages
 
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
@@ -39,8 +41,12 @@ class WeightwiseOptimizer(Optimizer, ABC):
         with torch.no_grad():
             for group in self.param_groups:
                 for weight in group["params"]:
-                    if weight.grad is not None:
+                    if weight.grad is None:
+                        continue
+                    if (table := table_of(weight)) is None:
                         self._update(weight, group)
+                    else:
+                        self._step_table(table, weight, group)
         return loss
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -55,6 +61,19 @@ class WeightwiseOptimizer(Optimizer, ABC):
     @abstractmethod
     def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
         """Step a parameter that has a gradient."""
+
+    def _row_rule(self, weight: Tensor, group: dict[str, Any]) -> tuple[Rule, float]:
+        """The rule of a dynamic table's next step, and what accumulators of its rows start at."""
+        raise ConfigError(
+            f"{type(self).__name__} cannot step the rows of a DynamicEmbedding",
+            remedy="use Adagrad, RowwiseAdagrad or LazyAdam, beside others with a CompositeOptimizer",
+        )
+
+    def _step_table(self, table: RowTable, weight: Tensor, group: dict[str, Any]) -> None:
+        gradient = weight.grad
+        assert gradient is not None
+        rule, initial = self._row_rule(weight, group)
+        table.step(gradient._indices()[0], gradient._values(), rule, initial=initial)
 
 
 def check_range(name: str, value: float, *, above: float | None = None) -> None:

@@ -3,6 +3,7 @@
 A table of 10,000,000 rows of 64 float32, Adagrad. A step looks up 8,192 ids, or 8,192 × 20, drawn uniformly
 and anew for each, sends a gradient back and updates the rows. The peer is `nn.Embedding(sparse=True)` with
 `torch.optim.Adagrad`. Both tables start alike, and after the first step the rows must agree.
+Then a dynamic table is compared with a static one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from benchmarks import dynamic_table
 from benchmarks.harness import Figure, interleave, ratio_of_medians
 from shortlist.nn import Embedding
 from shortlist.training import Adagrad, RowwiseAdagrad
@@ -55,7 +57,8 @@ def run(*, quick: bool) -> list[Figure]:
         torch.set_num_threads(threads)
         for width in WIDTHS:
             figures += _compare(steps, rows, width, threads, repeats)
-    return figures
+    del tables, steps  # the next ones need the memory
+    return figures + dynamic_table.compare(rows, threads=THREADS, repeats=repeats)
 
 
 def _step(table: nn.Embedding, optimizer: torch.optim.Optimizer) -> Step:

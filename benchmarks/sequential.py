@@ -30,9 +30,20 @@ from shortlist.metrics import FactorizedTopK
 from shortlist.models import ItemKNN, Popularity, Recommender, Sequential
 
 QUICK_USERS, QUICK_EPOCHS = 600, 3
-PATIENCE = 8
-ML1M: dict[str, Any] = {"model": {"dim": 64, "dropout": 0.2}, "fit": {"epochs": 60}}
-BEAUTY: dict[str, Any] = {"model": {"dim": 64, "dropout": 0.5, "length": 50}, "fit": {"epochs": 30}}
+ML1M: dict[str, Any] = {
+    "model": {"dim": 64, "dropout": 0.1},
+    "fit": {"epochs": 20, "batch_size": 32, "learning_rate": 2e-3, "schedule": "cosine", "warmup_steps": 100},
+}
+BEAUTY: dict[str, Any] = {
+    "model": {"dim": 64, "dropout": 0.5, "length": 50},
+    "fit": {
+        "epochs": 20,
+        "batch_size": 128,
+        "learning_rate": 2e-3,
+        "schedule": "cosine",
+        "warmup_steps": 100,
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -68,9 +79,7 @@ def _figures(
     model = Sequential(**settings["model"])
     options = settings["fit"] | ({"epochs": QUICK_EPOCHS} if quick else {})
     wall, cpu = time.perf_counter(), time.process_time()
-    history = model.fit(
-        parts.train, validation=parts.validation, monitor="ndcg@10", patience=PATIENCE, **options
-    )
+    history = model.fit(parts.train, validation=parts.validation, monitor="ndcg@10", **options)
     wall, cpu = (time.perf_counter() - wall) / 60, (time.process_time() - cpu) / 60
     unseen, anything = (hits(model, parts, exclude_seen=exclude) for exclude in (True, False))
     figures = [

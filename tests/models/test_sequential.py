@@ -66,6 +66,7 @@ def same_state(one: Model, other: Model) -> bool:
         {"block": "gru", "num_blocks": 1},
         {"loss": "sampled", "negatives": 12, "epochs": 60},
         {"loss": "in_batch"},
+        {"loss": "in_batch", "sparse": True},
     ],
     ids=lambda settings: "-".join(map(str, settings.values())) or "default",
 )
@@ -156,6 +157,18 @@ class Interrupt(Callback):
     def on_step_end(self, state):
         if state.step == self.step:
             signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("loss", ["sampled", "in_batch"])
+def test_sparse_gradients_are_those_of_the_rows_of_the_batch(loss: str):
+    models = [Sequential(**SMALL, loss=loss, sparse=sparse) for sparse in (True, False)]  # type: ignore[arg-type]
+    for model in models:
+        model.build(circle()[0])
+        torch.manual_seed(0)
+        model.compute_loss(next(model.make_loader(circle()[0], batch_size=9, seed=0).epoch(0))).backward()
+    ours, theirs = (model.items.weight.grad for model in models)
+    assert ours.is_sparse
+    torch.testing.assert_close(ours.to_dense(), theirs)
 
 
 @pytest.mark.parametrize("loss", ["full", "sampled"])
@@ -272,6 +285,7 @@ def test_the_batch_loss_corrects_for_how_often_an_item_is_a_target():
         ({"block": "bert"}, "block 'bert' is unknown"),
         ({"negatives": 0}, "negatives must be at least 1"),
         ({"calibration": 1.5}, "calibration must be from 0 to 1"),
+        ({"sparse": True}, "cannot be sparse"),
         ({"dim": 10, "heads": 3}, "3 heads cannot share a width of 10"),
     ],
 )

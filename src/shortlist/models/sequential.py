@@ -56,9 +56,11 @@ class Sequential(Model, Recommender):
             for each batch, for catalogues of millions; or `"in_batch"`, softmax against the batch's targets.
         negatives: of the sampled loss.
         calibration: of the sampled loss: from 0, plain binary cross-entropy, to 1, fully calibrated.
+        sparse: whether the gradient of the item table names the rows of the batch and holds no others, as in
+            `Tower`: for items by the million; not with the full loss, which touches all of them.
 
     Raises:
-        ConfigError: a block or a loss is unknown, or a number is out of range.
+        ConfigError: a block or a loss is unknown, a number is out of range, or the full loss is sparse.
 
     Source: Kang & McAuley, Self-attentive sequential recommendation (ICDM 2018); Klenitskiy & Vasilev,
     Turning dross into gold loss (RecSys 2023), for the softmax over the catalogue.
@@ -80,6 +82,7 @@ class Sequential(Model, Recommender):
         loss: Loss = "full",
         negatives: int = 256,
         calibration: float = 0.75,
+        sparse: bool = False,
     ) -> None:
         super().__init__()
         check_settings(dim, block=block, num_blocks=num_blocks, heads=heads, length=length, dropout=dropout)
@@ -89,9 +92,14 @@ class Sequential(Model, Recommender):
             raise ConfigError(f"negatives must be at least 1, got {negatives}", remedy="such as 256")
         if not 0 <= calibration <= 1:
             raise ConfigError(f"calibration must be from 0 to 1, got {calibration}", remedy="such as 0.75")
+        if sparse and loss == "full":
+            raise ConfigError(
+                "the softmax over the catalogue gives every item a gradient, so it cannot be sparse",
+                remedy='leave sparse out, or use loss="sampled" or "in_batch"',
+            )
         self.dim, self.block, self.num_blocks, self.heads = dim, block, num_blocks, heads
         self.length, self.dropout, self.time_gaps = length, dropout, time_gaps
-        self.loss, self.negatives, self.calibration = loss, negatives, calibration
+        self.loss, self.negatives, self.calibration, self.sparse = loss, negatives, calibration, sparse
 
     def config(self) -> dict[str, Any]:
         """The arguments that make an equal model, in a form that JSON can hold."""
@@ -106,6 +114,7 @@ class Sequential(Model, Recommender):
             "loss": self.loss,
             "negatives": self.negatives,
             "calibration": self.calibration,
+            "sparse": self.sparse,
         }
 
     @classmethod
@@ -123,7 +132,7 @@ class Sequential(Model, Recommender):
         num_items = self.fitted_space().num_items
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.items = Embedding(num_items, self.dim)
+            self.items = Embedding(num_items, self.dim, sparse=self.sparse)
             self.start = nn.Parameter(torch.zeros(self.dim))  # stands for a history without events
             self.encoder = SequenceEncoder(
                 self.dim,

@@ -50,8 +50,8 @@ class SequentialTraining:
     """
 
     epochs: int = 20
-    batch_size: int = 128
-    learning_rate: float = 1e-3
+    batch_size: int = 32
+    learning_rate: float = 2e-3
 
     def __post_init__(self) -> None:
         for name in TRAINING_KEYS:

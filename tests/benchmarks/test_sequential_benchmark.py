@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.sequential import hits, parts_of
+
 from shortlist.models import ItemKNN, Popularity
 
 SEQUENCES = [(1, [10, 20, 30, 40]), (2, [20, 30, 10]), (3, [50, 60, 10, 30, 20])]

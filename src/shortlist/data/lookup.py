@@ -70,8 +70,11 @@ class Lookup:
         return table
 
     def _find_in_table(self, values: pl.Series) -> Int64Array:
-        inside = values.is_between(self._lowest, self._highest).fill_null(False).to_numpy()
-        numbers = values.fill_null(self._lowest).to_numpy()
+        missing = values.null_count() > 0
+        numbers = (values.fill_null(self._lowest) if missing else values).to_numpy()
+        inside = (numbers >= self._lowest) & (numbers <= self._highest)
+        if missing:
+            inside &= values.is_not_null().to_numpy()
         # A far value may wrap round in the subtraction; `inside` has already refused it.
         return self._table[np.where(inside, numbers - np.int64(self._lowest), len(self._table) - 1)]
 

@@ -129,9 +129,13 @@ class ItemSearch:
         self, model: Embedder, requests: Requests, k: int, *, exclude: Ragged | None, where: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """As `Recommender.retrieve`, from the index."""
-        found = self.index.search(
-            model.embed_queries(requests), k, exclude=exclude, where=None if where is None else where[1:]
-        )
+        return self.find(model.embed_queries(requests), k, exclude=exclude, where=where)
+
+    def find(
+        self, queries: Tensor, k: int, *, exclude: Ragged | None, where: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """As `retrieve`, for embedded requests, `[batch, dim]` float32."""
+        found = self.index.search(queries, k, exclude=exclude, where=None if where is None else where[1:])
         return torch.from_numpy(found.ids).clamp(min=0), torch.from_numpy(found.scores)
 
 

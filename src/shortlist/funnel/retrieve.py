@@ -16,7 +16,8 @@ from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError
 from shortlist.funnel.item_search import Embedder, ItemSearch, worth_indexing
 from shortlist.models.popularity import Popularity
-from shortlist.models.recommender import Growing, Recommender, fitted_data
+from shortlist.models.recommender import Growing, Prepared, Recommender, fitted_data
+from shortlist.models.two_tower import EmbeddedRequests
 
 RECIPROCAL_RANK_OFFSET = 60  # Cormack et al. (SIGIR 2009)
 
@@ -76,10 +77,18 @@ class Nearest:
         self, requests: Requests, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """The best items of the whole catalogue, or about; see `Recommender.retrieve`."""
+        return self.find(self.model.prepare(requests), k, exclude=exclude, where=where)
+
+    def find(
+        self, prepared: Prepared, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As `retrieve`, for requests that the model has prepared."""
         search = self.indexed()
         if search is None or not isinstance(self.model, Embedder):
-            return self.model.retrieve(requests, k, exclude=exclude, where=where)
-        return search.retrieve(self.model, requests, k, exclude=exclude, where=where)
+            return prepared.retrieve(k, exclude=exclude, where=where)
+        if isinstance(prepared, EmbeddedRequests):
+            return search.find(prepared.queries, k, exclude=exclude, where=where)
+        return search.retrieve(self.model, prepared.requests, k, exclude=exclude, where=where)
 
     def with_items(self, data: Dataset, rows: Tensor) -> Nearest:
         """The same retriever for more items; see `Funnel.with_items`.
@@ -160,6 +169,12 @@ class Popular:
         """The most popular items; see `Recommender.retrieve`."""
         return self.model.retrieve(requests, k, exclude=exclude, where=where)
 
+    def find(
+        self, prepared: Prepared, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As `retrieve`, for requests that the model has prepared."""
+        return prepared.retrieve(k, exclude=exclude, where=where)
+
 
 Retriever = Nearest | Popular
 
@@ -186,23 +201,27 @@ def retrieve(
         merged item, whoever found it. With one retriever the candidates' score is its score; with several it
         is the sum of reciprocal ranks (Cormack et al. 2009), and the order follows it.
     """
+    prepared = [each.model.prepare(requests) for each in retrievers]
     found = [
-        each.retrieve(requests, max(each.k, at_least), exclude=exclude, where=where) for each in retrievers
+        each.find(ready, max(each.k, at_least), exclude=exclude, where=where)
+        for each, ready in zip(retrievers, prepared, strict=True)
     ]
     if len(found) == 1:
         merged = Candidates.from_padded(*found[0])
     else:
         merged = _fuse([Candidates.from_padded(*lists, source=i) for i, lists in enumerate(found)])
-    columns = {f"score_{each.name}": score_candidates(each.model, requests, merged) for each in retrievers}
+    columns = {
+        f"score_{each.name}": score_candidates(ready, merged)
+        for each, ready in zip(retrievers, prepared, strict=True)
+    }
     return merged.with_scores(merged.scores, **columns)
 
 
-def score_candidates(model: Recommender, requests: Requests, candidates: Candidates) -> Tensor:
+def score_candidates(prepared: Prepared, candidates: Candidates) -> Tensor:
     """A model's score of each candidate.
 
     Args:
-        model: a trained model.
-        requests: who asks.
+        prepared: the requests, as the model needs them.
         candidates: one row a request.
 
     Returns:
@@ -210,7 +229,7 @@ def score_candidates(model: Recommender, requests: Requests, candidates: Candida
     """
     width = int(candidates.lengths.max()) if len(candidates) else 0
     padded = candidates.items.to_padded(width)
-    scores = model.score(requests, padded)
+    scores = prepared.score(padded)
     return scores[candidates.row_ids(), candidates.items.positions()].float()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
@@ -16,6 +17,7 @@ from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
 from shortlist.errors import BundleError, ConfigError, NotFittedError, ShapeError
 from shortlist.models.interactions import distinct_known
+from shortlist.models.recommender import Prepared, Recommender, answers_as
 from shortlist.models.top_k_scores import top_k_scores
 
 # Scores that are held at once, so that memory does not grow with the number of requests: 64 MB.
@@ -144,8 +146,7 @@ class CatalogueScorer(ABC):
         for rows in _blocks(len(requests), num_items):
             excluded = None if exclude is None else exclude.take(rows)
             best = self._best_of(requests.history.take(rows), items, width, excluded)
-            missing = (0, width - best[0].shape[1])
-            found[rows], scores[rows] = pad(best[0], missing), pad(best[1], missing, value=-torch.inf)
+            found[rows], scores[rows] = _widened(best, width)
         return found, scores
 
     def score(self, requests: Requests, items: Tensor) -> Tensor:
@@ -162,19 +163,25 @@ class CatalogueScorer(ABC):
             NotFittedError: the model was not fitted.
             ShapeError: `items` has another number of rows, or an index outside the catalogue.
         """
-        _check_items(requests, items, self.num_items)
+        check_items(requests, items, self.num_items)
         scores = torch.empty(items.shape)
         for rows in _blocks(len(requests), self.num_items):
             scores[rows] = self._score_catalogue(requests.history.take(rows)).gather(1, items[rows])
         return scores.masked_fill_(items == 0, -torch.inf)
 
+    def prepare(self, requests: Requests) -> Prepared:
+        """Score the whole catalogue once, where that is not too much to hold."""
+        assert isinstance(self, Recommender)
+        too_many = len(requests) * (self.num_items + 1) > BLOCK_SCORES
+        if too_many or not answers_as(self, CatalogueScorer):
+            return Prepared(self, requests)
+        return ScoredRequests(self, requests, self._score_catalogue(requests.history))
+
     def _best_of(
         self, history: Ragged, items: Tensor, k: int, exclude: Ragged | None
     ) -> tuple[Tensor, Tensor]:
         """The best of some items, at most k, for one block of requests."""
-        scores = self._score_catalogue(history)
-        columns = scores[:, 1:] if len(items) == scores.shape[1] - 1 else scores[:, items]
-        return top_k_scores(columns, items, k, exclude=exclude)
+        return _best_columns(self._score_catalogue(history), items, k, exclude)
 
     def _score_catalogue(self, history: Ragged) -> Tensor:
         popularity = self._fitted("popularity")
@@ -190,6 +197,44 @@ class CatalogueScorer(ABC):
                 remedy="call fit(data) with the train part first",
             )
         return self._tensors[name]
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredRequests(Prepared):
+    """Requests with the scores of all items.
+
+    Args:
+        scores: `[batch, num_items + 1]` float32.
+    """
+
+    scores: Tensor
+
+    def retrieve(
+        self, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The best of the scores."""
+        num_items = self.scores.shape[1] - 1
+        items = _allowed_items(where, num_items)
+        _check_retrieval(self.requests, k, exclude)
+        width = min(k, num_items)
+        return _widened(_best_columns(self.scores.clone(), items, width, exclude), width)
+
+    def score(self, items: Tensor) -> Tensor:
+        """The scores of some items."""
+        check_items(self.requests, items, self.scores.shape[1] - 1)
+        return self.scores.gather(1, items).masked_fill_(items == 0, -torch.inf)
+
+
+def _best_columns(scores: Tensor, items: Tensor, k: int, exclude: Ragged | None) -> tuple[Tensor, Tensor]:
+    """The best of some items by the scores of all, which may be overwritten."""
+    columns = scores[:, 1:] if len(items) == scores.shape[1] - 1 else scores[:, items]
+    return top_k_scores(columns, items, k, exclude=exclude)
+
+
+def _widened(best: tuple[Tensor, Tensor], width: int) -> tuple[Tensor, Tensor]:
+    """Lists filled up to a width: no item, and the score of none."""
+    missing = (0, width - best[0].shape[1])
+    return pad(best[0], missing), pad(best[1], missing, value=-torch.inf)
 
 
 def _blocks(rows: int, num_items: int) -> list[Tensor]:
@@ -219,7 +264,17 @@ def _check_retrieval(requests: Requests, k: int, exclude: Ragged | None) -> None
         )
 
 
-def _check_items(requests: Requests, items: Tensor, num_items: int) -> None:
+def check_items(requests: Requests, items: Tensor, num_items: int) -> None:
+    """Refuse items that cannot be scored.
+
+    Args:
+        requests: who asks.
+        items: must be int64 `[batch, n]` item indices.
+        num_items: of the catalogue.
+
+    Raises:
+        ShapeError: they are not.
+    """
     if items.ndim != 2 or len(items) != len(requests) or items.dtype != torch.int64:
         raise ShapeError(
             f"items is {items.dtype} {list(items.shape)} for {len(requests)} requests",

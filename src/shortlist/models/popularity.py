@@ -11,8 +11,9 @@ from torch import Tensor
 from shortlist.data.dataset import Dataset
 from shortlist.data.duration import parse_duration
 from shortlist.data.ragged import Ragged
+from shortlist.data.requests import Requests
 from shortlist.errors import DataError, SchemaError
-from shortlist.models.catalogue_scorer import CatalogueScorer
+from shortlist.models.catalogue_scorer import CatalogueScorer, check_items
 from shortlist.models.recommender import Recommender
 from shortlist.models.top_k_scores import top_k_scores
 
@@ -35,6 +36,7 @@ class Popularity(CatalogueScorer, Recommender):
     def __init__(self, *, half_life: str | None = None) -> None:
         super().__init__()
         self.half_life = half_life
+        self._order: tuple[Tensor, Tensor] | None = None
         self._half_life_seconds = None if half_life is None else parse_duration(half_life, field="half_life")
 
     def config(self) -> dict[str, Any]:
@@ -68,15 +70,30 @@ class Popularity(CatalogueScorer, Recommender):
         self.data = data
         return self
 
+    def score(self, requests: Requests, items: Tensor) -> Tensor:
+        """The popularity of some items; see `CatalogueScorer.score`."""
+        check_items(requests, items, self.num_items)
+        return self._fitted("popularity")[items].masked_fill_(items == 0, -torch.inf)
+
     def _best_of(
         self, history: Ragged, items: Tensor, k: int, exclude: Ragged | None
     ) -> tuple[Tensor, Tensor]:
         # Nobody can need more than the k best and as many more as are excluded: only those are looked at.
         needed = k + (0 if exclude is None else int(exclude.lengths.max()))
-        popularity = self._fitted("popularity")
-        order = popularity[items].sort(descending=True, stable=True).indices
-        head = items[order[:needed].sort().values]
+        popularity, order = self._fitted("popularity"), self._in_order()
+        if len(items) < len(order):
+            allowed = torch.zeros(len(popularity), dtype=torch.bool)
+            allowed[items] = True
+            order = order[allowed[order]]
+        head = order[:needed].sort().values
         return top_k_scores(popularity[head].repeat(len(history), 1), head, k, exclude=exclude)
+
+    def _in_order(self) -> Tensor:
+        """`[num_items]` int64 all items, the most popular first; sorted once."""
+        popularity = self._fitted("popularity")
+        if self._order is None or self._order[0] is not popularity:
+            self._order = popularity, popularity[1:].sort(descending=True, stable=True).indices + 1
+        return self._order[1]
 
     def _score_history(self, history: Ragged, counts: Tensor) -> Tensor:
         return self._fitted("popularity").repeat(len(history), 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import polars as pl
@@ -35,6 +36,39 @@ class Growing(Protocol):
             rows: `[n]` int64 indices of the items that are new or described anew.
         """
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Requests as a model needs them: what is asked of it twice is computed once.
+
+    Args:
+        model: the model.
+        requests: who asks.
+    """
+
+    model: Recommender
+    requests: Requests
+
+    def retrieve(
+        self, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """See `Recommender.retrieve`."""
+        return self.model.retrieve(self.requests, k, exclude=exclude, where=where)
+
+    def score(self, items: Tensor) -> Tensor:
+        """See `Recommender.score`."""
+        return self.model.score(self.requests, items)
+
+
+def answers_as(model: Recommender, base: type) -> bool:
+    """Whether a model retrieves and scores as a class does, or a subclass wrote its own way.
+
+    Args:
+        model: of the class or a subclass.
+        base: the class.
+    """
+    return all(getattr(type(model), name) is getattr(base, name) for name in ("retrieve", "score"))
 
 
 class Recommender(ABC):
@@ -73,6 +107,14 @@ class Recommender(ABC):
         Returns:
             `[batch, n]` float32; higher is better.
         """
+
+    def prepare(self, requests: Requests) -> Prepared:
+        """Get ready to be asked several things about the same requests.
+
+        Args:
+            requests: who asks.
+        """
+        return Prepared(self, requests)
 
     def recommend(
         self,

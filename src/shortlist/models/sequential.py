@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_space import Batch, dense
@@ -280,7 +282,7 @@ class Sequential(Model, Recommender):
             `[batch, dim]` float32.
         """
         self.fitted_space()
-        sequence, times = latest_known(requests, self.length)
+        sequence, times = latest_known(requests, self.length, num_items=len(self.items.weight))
         order = sequence.lengths.argsort(descending=True, stable=True)
         queries = self.start.float().repeat(len(requests), 1)
         asked = order[: int((sequence.lengths > 0).sum())]
@@ -291,15 +293,27 @@ class Sequential(Model, Recommender):
                 queries[rows.to(self.device)] = self.encode(part, when)[part.offsets[1:] - 1].float()
         return queries
 
+    @torch.no_grad()
+    def with_items(self, data: Dataset, rows: Tensor) -> Sequential:
+        """The model for more items, which it does not retrieve before it is trained again; see `Growing`."""
+        grown = copy.copy(self)
+        grown._buffers = dict(self._buffers)
+        grown.data, grown.space = data, self.fitted_space().with_items(data, rows)
+        more = grown.space.num_items - len(self.item_vectors)
+        grown.item_probability = pad(self.item_probability, (0, more))
+        grown.item_vectors = pad(self.item_vectors, (0, 0, 0, more))
+        return grown
+
     def retrieve(
         self, requests: Requests, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """The items whose embeddings have the largest dot products with the queries; exact."""
         self.fitted_space()
         hidden = None if exclude is None else Ragged(exclude.values - 1, exclude.offsets)
-        allowed = None if where is None else where[1:]
+        trained = len(self.items.weight)
+        allowed = None if where is None else where[1:trained]
         rows, scores = top_k(
-            self.item_vectors[1:], self.embed_queries(requests), k, exclude=hidden, where=allowed
+            self.item_vectors[1:trained], self.embed_queries(requests), k, exclude=hidden, where=allowed
         )
         return rows + 1, scores
 
@@ -314,18 +328,19 @@ class Sequential(Model, Recommender):
         return next(self.parameters()).device
 
 
-def latest_known(requests: Requests, length: int) -> tuple[Ragged, Ragged]:
+def latest_known(requests: Requests, length: int, *, num_items: int) -> tuple[Ragged, Ragged]:
     """The last events of some requests, without unknown items.
 
     Args:
         requests: who asks.
         length: how many events at most.
+        num_items: of the item indices that the model was trained with, the unknown counted.
 
     Returns:
         Items and times, oldest first.
     """
     history, times = requests.history, requests.history_times
-    known = history.values > 0
+    known = (history.values > 0) & (history.values < num_items)
     if not bool(known.all()):
         counts = torch.bincount(history.row_ids()[known], minlength=len(history))
         history = Ragged.from_lengths(history.values[known], counts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Unpack
 
 import torch
@@ -21,7 +22,7 @@ from shortlist.kernels import top_k
 from shortlist.losses import mixed_probability
 from shortlist.metrics import FactorizedTopK
 from shortlist.models.model import Model, TrainingOptions
-from shortlist.models.recommender import Recommender, fitted_data
+from shortlist.models.recommender import Prepared, Recommender, answers_as, fitted_data
 from shortlist.nn.tower import Tower
 from shortlist.tasks import Retrieval
 from shortlist.training import TrainingHistory
@@ -224,18 +225,18 @@ class TwoTower(Model, Recommender):
         self, requests: Requests, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """The items whose embeddings have the largest dot products with the queries; exact."""
-        self.fitted_space()
-        hidden = None if exclude is None else Ragged(exclude.values - 1, exclude.offsets)
-        allowed = None if where is None else where[1:]
-        rows, scores = top_k(
-            self.item_vectors[1:], self.embed_queries(requests), k, exclude=hidden, where=allowed
-        )
-        return rows + 1, scores
+        return self._embedded(requests).retrieve(k, exclude=exclude, where=where)
 
     def score(self, requests: Requests, items: Tensor) -> Tensor:
         """The dot products of the queries with some items."""
-        queries = self.embed_queries(requests)
-        return torch.einsum("bd,bnd->bn", queries, self.item_vectors[items])
+        return self._embedded(requests).score(items)
+
+    def prepare(self, requests: Requests) -> Prepared:
+        """Embed some requests, to search and to score."""
+        return self._embedded(requests) if answers_as(self, TwoTower) else Prepared(self, requests)
+
+    def _embedded(self, requests: Requests) -> EmbeddedRequests:
+        return EmbeddedRequests(self, requests, self.embed_queries(requests), self.item_vectors)
 
     @torch.no_grad()
     def with_items(self, data: Dataset, rows: Tensor) -> TwoTower:
@@ -258,6 +259,32 @@ class TwoTower(Model, Recommender):
     def device(self) -> torch.device:
         """Where the weights live."""
         return next(self.parameters()).device
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedRequests(Prepared):
+    """Requests as embeddings, to be multiplied with those of the items.
+
+    Args:
+        queries: `[batch, dim]` float32.
+        item_vectors: `[num_items + 1, dim]` float32.
+    """
+
+    queries: Tensor
+    item_vectors: Tensor
+
+    def retrieve(
+        self, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The items with the largest dot products; exact."""
+        hidden = None if exclude is None else Ragged(exclude.values - 1, exclude.offsets)
+        allowed = None if where is None else where[1:]
+        rows, scores = top_k(self.item_vectors[1:], self.queries, k, exclude=hidden, where=allowed)
+        return rows + 1, scores
+
+    def score(self, items: Tensor) -> Tensor:
+        """The dot products with some items."""
+        return torch.einsum("bd,bnd->bn", self.queries, self.item_vectors[items])
 
 
 def item_probability(data: Dataset) -> Tensor:

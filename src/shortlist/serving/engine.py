@@ -130,7 +130,7 @@ class Engine:
         with torch.inference_mode():
             plain = Candidates(rows, torch.zeros(len(items)), torch.zeros_like(items))
             scores = {
-                f"score_{each.name}": score_candidates(each.model, requests, plain)
+                f"score_{each.name}": score_candidates(each.model.prepare(requests), plain)
                 for each in funnel.retrievers
             }
             ranked = plain.with_scores(next(iter(scores.values())), **scores).sorted()

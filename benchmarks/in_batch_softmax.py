@@ -2,11 +2,12 @@
 
 The plain form is `cross_entropy(queries @ candidates.T, arange)`. Before anything is timed its loss and its
 gradients are compared with ours. Times are medians of rounds in turn. The rate counts the three products and
-nothing else; its share is of what one core of the recorded machine can multiply and add: 246 GFLOP/s in
-float32, 449 in bfloat16.
+nothing else; its share is of what one core of the recorded machine can multiply and add in float32, 246
+GFLOP/s.
 
-`fp32` is float32 on all sides. `bf16` is ours with products of bfloat16 beside the faster of the peer's two
-precisions; its bfloat16 form rounds what is multiplied, and takes the softmax of float32.
+`fp32` is float32 on all sides. `bf16` is ours with precision="bfloat16", products of 16 bits where those are
+faster, beside the faster of the peer's two precisions; its bfloat16 form rounds what is multiplied, and takes
+the softmax of float32.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ TARGETS = {  # over the compiled and over the eager form
     ("bf16", 8192, 64): (3.0, 5.5),
 }
 THREADS = (1, 2)
-TOLERANCE = {"fp32": 1e-5, "bf16": 2e-2}  # of the largest gradient
+TOLERANCE = {"fp32": 1e-5, "bf16": 1e-2}  # of the largest gradient
 MEMORY_SHAPE = (8192, 64)
-CORE_LIMIT = {"fp32": 246e9, "bf16": 449e9}  # operations a second
+CORE_LIMIT = 246e9  # float32 operations a second
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -59,7 +60,7 @@ def ours(queries: Tensor, candidates: Tensor) -> Tensor:
 
 
 def ours_bf16(queries: Tensor, candidates: Tensor) -> Tensor:
-    """The same with products of bfloat16."""
+    """The same with products of 16 bits where those are faster."""
     return in_batch_softmax(queries, candidates, reduction="mean", precision="bfloat16")
 
 
@@ -102,7 +103,7 @@ def _compare(batch: int, dim: int, threads: int, *, repeats: int) -> Iterator[Fi
             yield Figure(f"{name}_{who}", statistics.median(milliseconds), "ms", spread=spread)
         rate = 6 * batch * batch * dim / statistics.median(mine)
         yield Figure(f"{name}_rate", rate / 1e9, "GFLOP/s")
-        yield Figure(f"{name}_share_of_limit", rate / (CORE_LIMIT[precision] * threads))
+        yield Figure(f"{name}_share_of_limit", rate / (CORE_LIMIT * threads))
 
 
 def _embeddings(batch: int, dim: int) -> tuple[Tensor, Tensor]:
@@ -118,11 +119,16 @@ def _seconds(loss: Loss, pair: tuple[Tensor, Tensor]) -> float:
 
 
 def _check_same(pair: tuple[Tensor, Tensor]) -> None:
-    exact = plain(*pair), *torch.autograd.grad(plain(*pair), pair)
+    exact = _differentiated(plain, pair)
     for precision, loss in (("fp32", ours), ("bf16", ours_bf16)):
-        for one, other in zip((loss(*pair), *torch.autograd.grad(loss(*pair), pair)), exact, strict=True):
+        for one, other in zip(_differentiated(loss, pair), exact, strict=True):
             if float((one - other).abs().max()) > TOLERANCE[precision] * float(other.abs().max()):
                 raise RuntimeError(f"ours in {precision} and PyTorch's plain form disagree")
+
+
+def _differentiated(loss: Loss, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+    value = loss(*pair)
+    return value.detach(), *torch.autograd.grad(value, pair)
 
 
 def _memory() -> Figure:

@@ -4,6 +4,7 @@ MovieLens-1M as users and items, and a million users and a million items drawn b
 8,192, two embedding tables, temperature 1, logQ correction, accidental hits removed, Adagrad at 0.1, no
 metrics; both with two threads. At a million our tables have sparse gradients; the peer's always do. Before
 any step both compute the loss of the same batch with the same weights, and the run stops unless they agree.
+`million_bf16` is ours with `precision="bfloat16"`: 16-bit products in the softmax, tables of float32.
 What is timed is an epoch over the same rows, whose ids are indices on both sides already.
 
 What differs: the peer's batches are cached tensors in one fixed order, ours are gathered anew in a new order;
@@ -51,7 +52,16 @@ def run(*, quick: bool) -> list[Figure]:
         figures += _compare(f"ml1m_d{dim}", data, dim, target=6.0, repeats=repeats)
     if not quick:
         large = _zipf_events(count)
-        figures += _compare("million_fp32", large, MILLION_DIM, target=2.5, repeats=repeats, sparse=True)
+        for name, precision, target in (("fp32", "float32", 2.5), ("bf16", "bfloat16", 4.0)):
+            figures += _compare(
+                f"million_{name}",
+                large,
+                MILLION_DIM,
+                target=target,
+                repeats=repeats,
+                sparse=True,
+                precision=precision,
+            )
     return figures
 
 
@@ -76,13 +86,20 @@ def _zipf_events(count: int) -> sl.Dataset:
 
 
 def _compare(
-    name: str, data: sl.Dataset, dim: int, *, target: float, repeats: int, sparse: bool = False
+    name: str,
+    data: sl.Dataset,
+    dim: int,
+    *,
+    target: float,
+    repeats: int,
+    sparse: bool = False,
+    precision: str = "float32",
 ) -> list[Figure]:
     tower = partial(sl.Tower, dim=dim, normalise=False, sparse=sparse)
     model = sl.TwoTower(
         query=tower([sl.Id("user_id")]),
         candidate=tower([sl.Id("item_id")]),
-        task=sl.tasks.Retrieval(temperature=1.0),
+        task=sl.tasks.Retrieval(temperature=1.0, precision=precision),
     )
     model.build(data)
     model.item_probability.copy_(item_probability(data))

@@ -1,5 +1,9 @@
 #include "bindings.hpp"
 
+#include <nanobind/stl/string.h>
+
+#include <string>
+
 #include "../arrays.hpp"
 #include "kernels.hpp"
 #include "softmax.hpp"
@@ -19,7 +23,7 @@ void require_places(const Places& places, std::int64_t limit, const char* what) 
 
 void run(Array<const float, 2> queries, Array<const float, 2> candidates, Places positives, Floats bias,
          Floats own_bias, float masked_score, Array<const bool, 2> mask, Places by_id, Places run_begins,
-         Places run_ends, Floats weights, bool bfloat16, int threads, Array<float, 1> out, Array<float, 2> grad_queries,
+         Places run_ends, Floats weights, const std::string& products, int threads, Array<float, 1> out, Array<float, 2> grad_queries,
          Array<float, 2> grad_candidates, Array<float, 1> grad_bias, Array<float, 1> grad_own_bias) {
   const std::size_t batch = queries.shape(0), count = candidates.shape(0), dim = queries.shape(1);
   require(dim >= 1 && candidates.shape(1) == dim && count >= 1, "candidates are as wide as the queries");
@@ -54,7 +58,7 @@ void run(Array<const float, 2> queries, Array<const float, 2> candidates, Places
                   data_or_null(run_ends)};
   if (!weights.is_valid()) {
     nb::gil_scoped_release unlocked;
-    losses(problem, bfloat16, threads, out.data());
+    losses(problem, products, threads, out.data());
     return;
   }
   require(weights.shape(0) == batch && grad_queries.shape(0) == batch && grad_queries.shape(1) == dim &&
@@ -65,17 +69,17 @@ void run(Array<const float, 2> queries, Array<const float, 2> candidates, Places
   const Gradients gradients{grad_queries.data(), grad_candidates.data(), data_or_null(grad_bias),
                             data_or_null(grad_own_bias)};
   nb::gil_scoped_release unlocked;
-  losses_and_gradients(problem, weights.data(), bfloat16, threads, out.data(), gradients);
+  losses_and_gradients(problem, weights.data(), products, threads, out.data(), gradients);
 }
 
 }  // namespace
 
 void bind(nb::module_& m) {
-  m.def("bfloat16_is_faster", &bfloat16_is_faster);
+  m.def("fastest_short_products", &fastest_short_products);
   m.def("softmax_loss", &run, "queries"_a.noconvert(), "candidates"_a.noconvert(), "positives"_a.noconvert(),
         "bias"_a.noconvert().none(), "own_bias"_a.noconvert().none(), "masked_score"_a, "mask"_a.noconvert().none(),
         "by_id"_a.noconvert().none(), "run_begins"_a.noconvert().none(), "run_ends"_a.noconvert().none(),
-        "weights"_a.noconvert().none(), "bfloat16"_a, "threads"_a, "losses"_a.noconvert(), "grad_queries"_a.noconvert().none(),
+        "weights"_a.noconvert().none(), "products"_a, "threads"_a, "losses"_a.noconvert(), "grad_queries"_a.noconvert().none(),
         "grad_candidates"_a.noconvert().none(), "grad_bias"_a.noconvert().none(),
         "grad_own_bias"_a.noconvert().none());
 }

@@ -39,7 +39,7 @@ class Columns {
       std::copy(row, row + problem_.dim, rows_.data() + j * padded_);
       bias[static_cast<std::size_t>(j)] = problem_.bias == nullptr ? 0.0f : problem_.bias[begin + j] * kLog2E;
     }
-    table_.pack_candidates(rows_.data(), width, padded_, panels.data(), packed.data());
+    unit = table_.pack_candidates(rows_.data(), width, padded_, panels.data(), packed.data());
   }
 
   // The column of a candidate, or -1 where it is not among them.
@@ -48,6 +48,7 @@ class Columns {
   }
 
   std::int64_t begin = 0, end = 0, width = 0;
+  float unit = 1.0f;  // of `packed`
   Floats panels, packed, bias;
 
  private:

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace shortlist::softmax {
 
@@ -26,11 +27,12 @@ struct Kernels {
   int lanes;  // floats of a vector: widths of embeddings are padded to it
   int panel;  // candidates side by side in a panel; the tile's width is a multiple of it
 
-  // Packs `width` rows of `padded` floats: side by side for `scores`, and as rows for `gradients`.
-  void (*pack_candidates)(const float* rows, std::int64_t width, std::int64_t padded, float* panels, float* packed);
-  // Packs queries for `scores`, and those times a factor for `gradients`.
-  void (*pack_queries)(const float* queries, std::int64_t rows, std::int64_t padded, float* packed);
-  void (*pack_scaled)(const float* scaled, std::int64_t rows, std::int64_t padded, float* packed);
+  // Packs `width` rows of `padded` floats: side by side for `scores`, and as rows for `gradients`. Those are in the
+  // unit that is returned.
+  float (*pack_candidates)(const float* rows, std::int64_t width, std::int64_t padded, float* panels, float* packed);
+  // Packs queries for `scores`, and those times a factor for `gradients`, in the unit that is returned.
+  float (*pack_queries)(const float* queries, std::int64_t rows, std::int64_t padded, float* packed);
+  float (*pack_scaled)(const float* scaled, std::int64_t rows, std::int64_t padded, float* packed);
 
   // scores[r * stride + j] = bias[j] + queries[r] . candidates[j] for whole panels.
   void (*scores)(const float* queries, std::int64_t rows, std::int64_t padded, const float* panels,
@@ -42,8 +44,8 @@ struct Kernels {
   // grad_queries[r] += sum over j of tile[r][j] * candidates[j], and
   // grad_candidates[j] += sum over r of tile[r][j] * queries[r]; gradients are rows of `padded` floats.
   void (*gradients)(const float* tile, std::int64_t rows, std::int64_t width, std::int64_t stride,
-                    const float* candidates, const float* queries, std::int64_t padded, float* grad_queries,
-                    float* grad_candidates);
+                    const float* candidates, float candidate_unit, const float* queries, float query_unit,
+                    std::int64_t padded, float* grad_queries, float* grad_candidates);
 
   // sums[j] += sum over r of tile[r][j] * factors[r].
   void (*column_sums)(const float* tile, std::int64_t rows, std::int64_t width, std::int64_t stride,
@@ -54,14 +56,15 @@ extern const Kernels kPortable;
 #if defined(__x86_64__)
 extern const Kernels kAvx2;
 extern const Kernels kAvx512;
-extern const Kernels kAvx512Bf16;  // products of bfloat16, sums and exponentials of float32
+extern const Kernels kAvx512Bf16;  // products of bfloat16
+extern const Kernels kAvx512Fp16;  // those of the gradients of float16
 #endif
 
-// The table for the instruction set that the process uses (see shortlist::kernels). Where the processor multiplies
-// no bfloat16, `bfloat16` changes nothing.
-const Kernels& kernels(bool bfloat16);
+// The table for the instruction set that the process uses (see shortlist::kernels). Where `name` is that of a table
+// with shorter products and the processor can run it, that one.
+const Kernels& kernels(std::string_view name);
 
-// Whether products of bfloat16 take less time than those of float32 here.
-bool bfloat16_is_faster();
+// The table with the fastest products of 16 bits; "" where none is faster than float32.
+const char* fastest_short_products();
 
 }  // namespace shortlist::softmax

@@ -1,5 +1,5 @@
 // The kernels in terms of vectors of LANES floats; each instruction set includes this file with LANES, SIMD (the
-// target of its functions) and WIDE (whether there are 32 registers) of its own.
+// target of its functions) and WIDE (whether there are 32 registers) of its own, and uses what it has no better of.
 #include <cstdint>
 
 #include "kernels.hpp"
@@ -11,7 +11,7 @@ namespace {
 #define UNROLLED _Pragma("GCC unroll 16")
 
 typedef float Vec __attribute__((vector_size(LANES * 4)));
-typedef std::int32_t Whole __attribute__((vector_size(LANES * 4)));
+typedef std::uint32_t Whole __attribute__((vector_size(LANES * 4)));
 typedef float Unaligned __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 
 constexpr int kPanelVecs = WIDE ? 4 : 2;
@@ -39,16 +39,18 @@ INLINE Vec exponential(Vec x) {
   return x < -125.0f ? Vec{} : __builtin_bit_cast(Vec, scaled);
 }
 
-SIMD void pack_candidates(const float* rows, std::int64_t width, std::int64_t padded, float* panels, float* packed) {
+SIMD float pack_candidates(const float* rows, std::int64_t width, std::int64_t padded, float* panels, float* packed) {
   for (std::int64_t i = 0; i < width * padded; i += LANES) store(packed + i, load(rows + i));
   for (std::int64_t j = 0; j < width; ++j) {
     float* lane = panels + j / kPanel * kPanel * padded + j % kPanel;
     for (std::int64_t k = 0; k < padded; ++k) lane[k * kPanel] = rows[j * padded + k];
   }
+  return 1.0f;
 }
 
-SIMD void pack_rows(const float* rows, std::int64_t count, std::int64_t padded, float* packed) {
+SIMD float pack_rows(const float* rows, std::int64_t count, std::int64_t padded, float* packed) {
   for (std::int64_t i = 0; i < count * padded; i += LANES) store(packed + i, load(rows + i));
+  return 1.0f;
 }
 
 SIMD void score_rows(const float* queries, std::int64_t padded, const float* panel, const float* bias, float* scores,
@@ -101,7 +103,7 @@ SIMD Normaliser exponentials_of(float* row, std::int64_t width, float at_least) 
   return {largest, sum};
 }
 
-SIMD void exponentials(float* rows, std::int64_t width, std::int64_t stride, Normaliser* found) {
+[[maybe_unused]] SIMD void exponentials(float* rows, std::int64_t width, std::int64_t stride, Normaliser* found) {
   for (int r = 0; r < 2; ++r) found[r] = exponentials_of(rows + r * stride, width, found[r].largest);
 }
 
@@ -137,9 +139,9 @@ SIMD void gradients_of(const float* tile, std::int64_t rows, std::int64_t column
     add_products<kCandidates, kVecs>(tile + j, stride, 1, queries, rows, dim, grad_candidates + j * dim);
 }
 
-SIMD void gradients(const float* tile, std::int64_t rows, std::int64_t width, std::int64_t stride,
-                    const float* candidates, const float* queries, std::int64_t dim, float* grad_queries,
-                    float* grad_candidates) {
+[[maybe_unused]] SIMD void gradients(const float* tile, std::int64_t rows, std::int64_t width, std::int64_t stride,
+                                     const float* candidates, float, const float* queries, float, std::int64_t dim,
+                                     float* grad_queries, float* grad_candidates) {
   for (std::int64_t j = 0; j < width; j += kColumns) {
     const std::int64_t columns = width - j < kColumns ? width - j : kColumns;
     for (std::int64_t d = 0; d < dim; d += kMostVecs * LANES) {
@@ -154,8 +156,8 @@ SIMD void gradients(const float* tile, std::int64_t rows, std::int64_t width, st
   }
 }
 
-SIMD void column_sums(const float* tile, std::int64_t rows, std::int64_t width, std::int64_t stride,
-                      const float* factors, float* sums) {
+[[maybe_unused]] SIMD void column_sums(const float* tile, std::int64_t rows, std::int64_t width, std::int64_t stride,
+                                       const float* factors, float* sums) {
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t j = 0; j < width; j += LANES)
       store(sums + j, load(sums + j) + load(tile + r * stride + j) * factors[r]);

@@ -5,17 +5,14 @@
 // of neighbouring queries for those of the candidates. The tile is needed in the last two forms; both together fill
 // what its float32 scores leave.
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#include <cstdint>
-
-#include "kernels.hpp"
-
-// GCC 12 sees its own intrinsics' undefined vectors as uninitialised.
+// GCC 12 warns about its own intrinsics.
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #define SIMD __attribute__((target("avx512f,avx512bw,avx512dq,avx512bf16,avx2,fma")))
 #define INLINE SIMD inline __attribute__((always_inline))
 #define UNROLLED _Pragma("GCC unroll 16")
+#include "exponentials_avx512.inl"
+#include "kernels.hpp"
 
 namespace shortlist::softmax {
 namespace {
@@ -54,7 +51,7 @@ INLINE __m512 product(__m512 sum, __m512i pairs, std::uint32_t factor) {
 }
 
 // [count / 2][padded] words of two rows each.
-SIMD void pack_row_pairs(const float* rows, std::int64_t count, std::int64_t padded, float* packed) {
+SIMD float pack_row_pairs(const float* rows, std::int64_t count, std::int64_t padded, float* packed) {
   const __m512 zero = _mm512_setzero_ps();
   for (std::int64_t r = 0; r < count; r += 2)
     for (std::int64_t k = 0; k < padded; k += kLanes) {
@@ -63,17 +60,19 @@ SIMD void pack_row_pairs(const float* rows, std::int64_t count, std::int64_t pad
       const __m512i second = halves(_mm512_loadu_ps(pair + padded), zero);
       _mm512_storeu_si512(packed + r / 2 * padded + k, interleaved_low(first, second));
     }
+  return 1.0f;
 }
 
 // [rows][padded / 2] words of neighbouring widths.
-SIMD void pack_queries(const float* queries, std::int64_t rows, std::int64_t padded, float* packed) {
+SIMD float pack_queries(const float* queries, std::int64_t rows, std::int64_t padded, float* packed) {
   auto* words = reinterpret_cast<char*>(packed);
   for (std::int64_t i = 0; i < rows * padded; i += kLanes)
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(words + 2 * i),
                         reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(queries + i))));
+  return 1.0f;
 }
 
-SIMD void pack_candidates(const float* rows, std::int64_t width, std::int64_t padded, float* panels, float* packed) {
+SIMD float pack_candidates(const float* rows, std::int64_t width, std::int64_t padded, float* panels, float* packed) {
   pack_row_pairs(rows, width, padded, packed);
   alignas(64) Word words[kLanes / 2];
   auto* out = reinterpret_cast<Word*>(panels);
@@ -84,6 +83,7 @@ SIMD void pack_candidates(const float* rows, std::int64_t width, std::int64_t pa
       for (int i = 0; i < kLanes / 2; ++i) lane[(k / 2 + i) * kPanel] = words[i];
     }
   }
+  return 1.0f;
 }
 
 SIMD void score_rows(Words queries, std::int64_t pairs, Words panel, const float* bias, float* scores,
@@ -114,31 +114,6 @@ SIMD void scores(const float* queries, std::int64_t rows, std::int64_t padded, c
       score_rows(words + r * pairs, pairs, columns + j * pairs, bias + j, out + r * stride + j, stride);
 }
 
-// 2^x for x <= 0, as in kernels.inl but to six digits: the result is rounded to three anyway.
-INLINE __m512 exponential(__m512 x) {
-  const __m512 round = _mm512_set1_ps(12582912.0f);
-  const __m512 shifted = _mm512_add_ps(x, round);
-  const __m512 r = _mm512_sub_ps(x, _mm512_sub_ps(shifted, round));
-  __m512 p = _mm512_set1_ps(9.618437357674640e-3f);
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.550332471162809e-2f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.402264791363012e-1f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.931472028550421e-1f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-  const __m512i scaled =
-      _mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(_mm512_castps_si512(shifted), 23));
-  // Not "x >= -125": a NaN passes.
-  const __mmask16 counts = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-125.0f), _CMP_NLT_UQ);
-  return _mm512_castsi512_ps(_mm512_maskz_mov_epi32(counts, scaled));
-}
-
-INLINE float largest_of(const float* row, std::int64_t width, float at_least) {
-  __m512 most[4];
-  UNROLLED for (int v = 0; v < 4; ++v) most[v] = _mm512_set1_ps(at_least);
-  for (std::int64_t j = 0; j < width; j += kPanel)
-    UNROLLED for (int v = 0; v < 4; ++v) most[v] = _mm512_max_ps(_mm512_loadu_ps(row + j + v * kLanes), most[v]);
-  return _mm512_reduce_max_ps(_mm512_max_ps(_mm512_max_ps(most[0], most[1]), _mm512_max_ps(most[2], most[3])));
-}
-
 // In the place of 32 scores of two rows: the first row's halves and the second's, and pairs of both.
 SIMD void exponentials(float* rows, std::int64_t width, std::int64_t stride, Normaliser* found) {
   __m512 largest[2], sums[2][2] = {};
@@ -153,7 +128,7 @@ SIMD void exponentials(float* rows, std::int64_t width, std::int64_t stride, Nor
       __m512 values[2];
       UNROLLED for (int v = 0; v < 2; ++v) {
         const __m512 score = _mm512_loadu_ps(rows + r * stride + j + v * kLanes);
-        values[v] = exponential(_mm512_sub_ps(score, largest[r]));
+        values[v] = rough_exponential(_mm512_sub_ps(score, largest[r]));
         sums[r][v] = _mm512_add_ps(sums[r][v], values[v]);
       }
       packed[r] = halves(values[0], values[1]);
@@ -214,8 +189,8 @@ SIMD void gradients_of(Words tile, std::int64_t rows, std::int64_t columns, std:
 }
 
 SIMD void gradients(const float* tile, std::int64_t rows, std::int64_t width, std::int64_t stride,
-                    const float* candidates, const float* queries, std::int64_t padded, float* grad_queries,
-                    float* grad_candidates) {
+                    const float* candidates, float, const float* queries, float, std::int64_t padded,
+                    float* grad_queries, float* grad_candidates) {
   const auto* tile_words = reinterpret_cast<Words>(tile);
   const auto* candidate_words = reinterpret_cast<Words>(candidates);
   const auto* query_words = reinterpret_cast<Words>(queries);

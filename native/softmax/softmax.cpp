@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "../threads.hpp"
@@ -12,7 +13,9 @@ namespace shortlist::softmax {
 namespace {
 
 constexpr float kLn2 = 0.693147180559945309f;
-constexpr std::int64_t kRows = 48;              // of a tile; fewer would read all candidates too often
+// Rows of a tile: few leave it in a core's own cache, many read the candidates less often, which is what takes time
+// where those are wide.
+constexpr std::int64_t kFewRows = 48, kManyRows = 96, kWide = 64;
 constexpr std::int64_t kMostColumns = 1 << 14;  // candidates that meet a block of queries at once
 // PyTorch's threads keep spinning for milliseconds after their own work. A second thread of ours that has to share
 // its core with them pays from about four milliseconds of work on, 2^28 products.
@@ -20,14 +23,13 @@ constexpr std::int64_t kProductsPerByte = 1 << 8;
 
 // What is known of every query once it has met some columns. Scores are logarithms to base 2.
 struct Rows {
-  Floats positive, largest, others;  // the sum of the others' powers, relative to the largest score
+  // The positive's score; the largest of the others', and the sum of their powers relative to it.
+  Floats positive, largest, others;
 
   explicit Rows(std::int64_t batch)
       : positive(static_cast<std::size_t>(batch), kLowest),
-        largest(static_cast<std::size_t>(batch), kLowest),
+        largest(static_cast<std::size_t>(batch), std::numeric_limits<float>::lowest()),
         others(static_cast<std::size_t>(batch), 0.0f) {}
-
-  Normaliser start(std::size_t query) const { return {std::max(largest[query], positive[query]), 0.0f}; }
 
   void add(std::size_t query, const Normaliser& found) {
     float& sum = others[query];
@@ -35,12 +37,13 @@ struct Rows {
     largest[query] = found.largest;
   }
 
+  // The whole sum, in which a positive far above the others is infinite.
   float total(std::size_t query) const { return others[query] + std::exp2(positive[query] - largest[query]); }
 
   float loss(std::size_t query) const {
-    const float gap = largest[query] - positive[query];
+    const float gap = positive[query] - largest[query];
     // The gap and the logarithm apart: in one sum scores of 1e4 would lose the latter.
-    return gap == 0.0f ? std::log1p(others[query]) : gap * kLn2 + std::log(total(query));
+    return gap > 0.0f ? std::log1p(others[query] * std::exp2(-gap)) : std::log(total(query)) - gap * kLn2;
   }
 };
 
@@ -53,18 +56,23 @@ struct Partial {
 class Worker {
  public:
   Worker(const Problem& problem, const Kernels& table)
-      : problem_(problem), table_(table), padded_(rounded_up(problem.dim, table.lanes)) {
-    for (Floats* each : {&queries_, &packed_, &grads_}) each->resize(static_cast<std::size_t>(kRows * padded_));
+      : problem_(problem),
+        table_(table),
+        padded_(rounded_up(problem.dim, table.lanes)),
+        most_rows_(padded_ < kWide ? kFewRows : kManyRows) {
+    for (Floats* each : {&queries_, &packed_, &grads_}) each->resize(static_cast<std::size_t>(most_rows_ * padded_));
   }
 
-  // Scores of up to kRows queries from `first` on into the tile. The positives' go to `rows`, and count no more
+  std::int64_t most_rows() const { return most_rows_; }
+
+  // Scores of up to `most_rows` queries from `first` on into the tile. The positives' go to `rows`, and count no more
   // among the others.
   void score(std::int64_t first, std::int64_t count, const Columns& columns, Rows& rows) {
     first_ = first;
     count_ = count;
     tile_rows_ = rounded_up(count, kRowGroup);
     stride_ = columns.width + 16;  // not a power of two, whose rows would share few lines of the cache
-    tile_.resize(static_cast<std::size_t>(kRows * stride_));
+    tile_.resize(static_cast<std::size_t>(most_rows_ * stride_));
     std::fill(queries_.begin(), queries_.end(), 0.0f);
     for (std::int64_t r = 0; r < count; ++r)
       for (std::int64_t k = 0; k < problem_.dim; ++k) at(queries_, r, k) = query(r)[k] * kLog2E;
@@ -79,7 +87,7 @@ class Worker {
   void exponentiate(const Columns& columns, const Rows& rows, const Add& add) {
     for (std::int64_t r = 0; r < tile_rows_; r += 2) {
       Normaliser found[2] = {{0.0f, 0.0f}, {0.0f, 0.0f}};
-      for (std::int64_t i = 0; i < 2 && r + i < count_; ++i) found[i] = rows.start(index(r + i));
+      for (std::int64_t i = 0; i < 2 && r + i < count_; ++i) found[i].largest = rows.largest[index(r + i)];
       table_.exponentials(tile_.data() + r * stride_, columns.width, stride_, found);
       for (std::int64_t i = 0; i < 2 && r + i < count_; ++i) add(index(r + i), found[i]);
     }
@@ -88,14 +96,14 @@ class Worker {
   // Adds what the tile of exponentials gives to the gradients.
   void add_gradients(const Columns& columns, const Rows& rows, const float* weights, const Gradients& out,
                      Partial& mine) {
-    float factors[kRows] = {};
+    float factors[kManyRows] = {};
     for (std::int64_t r = 0; r < count_; ++r) factors[r] = weights[first_ + r] / rows.total(index(r));
     std::fill(grads_.begin(), grads_.end(), 0.0f);
     for (std::int64_t r = 0; r < tile_rows_; ++r)
       for (std::int64_t k = 0; k < padded_; ++k) at(queries_, r, k) *= factors[r] * kLn2;
-    table_.pack_scaled(queries_.data(), tile_rows_, padded_, packed_.data());
-    table_.gradients(tile_.data(), tile_rows_, columns.width, stride_, columns.packed.data(), packed_.data(), padded_,
-                     grads_.data(), mine.candidates.data());
+    const float unit = table_.pack_scaled(queries_.data(), tile_rows_, padded_, packed_.data());
+    table_.gradients(tile_.data(), tile_rows_, columns.width, stride_, columns.packed.data(), columns.unit,
+                     packed_.data(), unit, padded_, grads_.data(), mine.candidates.data());
     if (out.bias != nullptr)
       table_.column_sums(tile_.data(), tile_rows_, columns.width, stride_, factors, mine.bias.data());
     for (std::int64_t r = 0; r < count_; ++r) {
@@ -146,15 +154,15 @@ class Worker {
 
   const Problem& problem_;
   const Kernels& table_;
-  std::int64_t padded_, stride_ = 0, first_ = 0, count_ = 0, tile_rows_ = 0;
+  std::int64_t padded_, most_rows_, stride_ = 0, first_ = 0, count_ = 0, tile_rows_ = 0;
   Floats tile_, queries_, packed_, grads_;
 };
 
 class Pass {
  public:
-  Pass(const Problem& problem, bool bfloat16, int threads)
+  Pass(const Problem& problem, std::string_view products, int threads)
       : problem_(problem),
-        table_(kernels(bfloat16)),
+        table_(kernels(products)),
         threads_(useful_threads(threads, problem.batch * problem.count * problem.dim / kProductsPerByte)),
         chunk_(std::min(problem.count, kMostColumns)),
         rows_(problem.batch),
@@ -165,7 +173,8 @@ class Pass {
   void normalise() {
     for_each_chunk([&] {
       for_each_block([&](Worker& worker, int) {
-        worker.exponentiate(columns_, rows_, [&](std::size_t query, const Normaliser& found) { rows_.add(query, found); });
+        const auto add = [&](std::size_t query, const Normaliser& found) { rows_.add(query, found); };
+        worker.exponentiate(columns_, rows_, add);
       });
     });
   }
@@ -211,8 +220,8 @@ class Pass {
     run_threads(threads_, [&](int thread) {
       Worker& worker = workers_[static_cast<std::size_t>(thread)];
       const std::int64_t end = problem_.batch * (thread + 1) / threads_;
-      for (std::int64_t first = problem_.batch * thread / threads_; first < end; first += kRows) {
-        worker.score(first, std::min(kRows, end - first), columns_, rows_);
+      for (std::int64_t first = problem_.batch * thread / threads_; first < end; first += worker.most_rows()) {
+        worker.score(first, std::min(worker.most_rows(), end - first), columns_, rows_);
         work(worker, thread);
       }
     });
@@ -247,15 +256,15 @@ class Pass {
 
 }  // namespace
 
-void losses(const Problem& problem, bool bfloat16, int threads, float* out) {
-  Pass pass(problem, bfloat16, threads);
+void losses(const Problem& problem, std::string_view products, int threads, float* out) {
+  Pass pass(problem, products, threads);
   pass.normalise();
   pass.losses(out);
 }
 
-void losses_and_gradients(const Problem& problem, const float* weights, bool bfloat16, int threads, float* out,
-                          const Gradients& gradients) {
-  Pass pass(problem, bfloat16, threads);
+void losses_and_gradients(const Problem& problem, const float* weights, std::string_view products, int threads,
+                          float* out, const Gradients& gradients) {
+  Pass pass(problem, products, threads);
   pass.gradients(weights, gradients);
   pass.losses(out);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace shortlist::softmax {
 
@@ -21,9 +22,8 @@ struct Problem {
   const std::int64_t* run_ends;   // [batch]
 };
 
-// Fills `losses`, [batch]. With `bfloat16` the products are of numbers rounded to it, where the processor has
-// instructions for that; what is added up and exponentiated stays float32.
-void losses(const Problem& problem, bool bfloat16, int threads, float* losses);
+// Fills `losses`, [batch]. `products` names the table of kernels (see kernels.hpp); "" is float32.
+void losses(const Problem& problem, std::string_view products, int threads, float* losses);
 
 struct Gradients {
   float* queries;     // [batch, dim]
@@ -34,7 +34,7 @@ struct Gradients {
 
 // Fills `losses` and the gradients of the sum of weights[i] * losses[i]. The same numbers for the same number of
 // threads.
-void losses_and_gradients(const Problem& problem, const float* weights, bool bfloat16, int threads, float* losses,
-                          const Gradients& gradients);
+void losses_and_gradients(const Problem& problem, const float* weights, std::string_view products, int threads,
+                          float* losses, const Gradients& gradients);
 
 }  // namespace shortlist::softmax

@@ -49,7 +49,7 @@ def softmax_loss(
     run_begins: NDArray[np.generic] | None,
     run_ends: NDArray[np.generic] | None,
     weights: NDArray[np.generic] | None,
-    bfloat16: bool,
+    products: str,
     threads: int,
     losses: NDArray[np.float32],
     grad_queries: NDArray[np.float32] | None,
@@ -57,7 +57,7 @@ def softmax_loss(
     grad_bias: NDArray[np.float32] | None,
     grad_own_bias: NDArray[np.float32] | None,
 ) -> None: ...
-def bfloat16_is_faster() -> bool: ...
+def fastest_short_products() -> str: ...
 def advise_huge_pages(address: int, bytes: int) -> None: ...
 def update_rows(
     weight: NDArray[np.float32],

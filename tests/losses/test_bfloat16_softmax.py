@@ -1,4 +1,4 @@
-"""The softmax with products of bfloat16: how near it stays, and that it is used only where it is faster."""
+"""The softmax with products of 16 bits: how near it stays, and that they are used only where faster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from shortlist.errors import ConfigError
-from shortlist.kernels.softmax import bfloat16_is_faster, softmax_loss
+from shortlist.kernels.softmax import fastest_short_products, softmax_loss
 from shortlist.losses import MASKED_SCORE, full_softmax, in_batch_softmax
 from shortlist.losses.softmax_rules import Rules, rules_of
 from shortlist.tasks import Retrieval
@@ -27,11 +27,17 @@ def unit_vectors(rows: int, dim: int, noise: float, seed: int = 0) -> tuple[Tens
     return functional.normalize(queries, dim=1), functional.normalize(queries + noise * other, dim=1)
 
 
-def rounded(queries: Tensor, candidates: Tensor, rules: Rules, **options: Any) -> list[Tensor]:
-    """The mean loss and the gradients, with products of bfloat16 where the processor has them."""
+@pytest.fixture(params=["avx512bf16", "avx512fp16"])
+def products(request: pytest.FixtureRequest) -> str:
+    """Each kind of products of 16 bits; float32 where the processor lacks it."""
+    return str(request.param)
+
+
+def rounded(queries: Tensor, candidates: Tensor, rules: Rules, products: str, **options: Any) -> list[Tensor]:
+    """The mean loss and the gradients."""
     weights = torch.full((len(queries),), 1 / len(queries))
     losses, gradients = softmax_loss(
-        queries, candidates, *rules, masked_score=MASKED_SCORE, weights=weights, bfloat16=True, **options
+        queries, candidates, *rules, masked_score=MASKED_SCORE, weights=weights, products=products, **options
     )
     return [losses.mean(), *(each for each in gradients if each is not None)]
 
@@ -54,16 +60,20 @@ def in_batch(rows: int) -> Rules:
 
 
 @pytest.mark.parametrize(("rows", "dim"), [(1024, 32), (1024, 64), (700, 128)])
-def test_gradients_are_within_half_a_percent_at_a_temperature_of_a_twentieth(rows: int, dim: int) -> None:
+def test_gradients_are_within_half_a_percent_at_a_temperature_of_a_twentieth(
+    products: str, rows: int, dim: int
+) -> None:
     queries, candidates = unit_vectors(rows, dim, noise=2.0)
-    found = rounded(queries / 0.05, candidates, in_batch(rows))
+    found = rounded(queries / 0.05, candidates, in_batch(rows), products)
     expected = differentiated(lambda q, c: in_batch_softmax(q, c).mean(), queries / 0.05, candidates)
     assert max(errors(found, expected)) <= 5e-3
 
 
-def test_where_nearly_every_query_knows_its_own_the_small_gradients_are_within_two_percent() -> None:
+def test_where_nearly_every_query_knows_its_own_the_small_gradients_are_within_two_percent(
+    products: str,
+) -> None:
     queries, candidates = unit_vectors(1024, 64, noise=0.5)
-    found = rounded(queries / 0.05, candidates, in_batch(1024))
+    found = rounded(queries / 0.05, candidates, in_batch(1024), products)
     expected = differentiated(lambda q, c: in_batch_softmax(q, c).mean(), queries / 0.05, candidates)
     assert float(expected[0]) < 1e-3
     assert max(errors(found, expected)) <= 2e-2
@@ -79,7 +89,7 @@ def test_where_nearly_every_query_knows_its_own_the_small_gradients_are_within_t
     st.booleans(),
 )
 def test_any_shape_and_rule_gives_nearly_the_exact_gradients(
-    rows: int, extra: int, dim: int, seed: int, ids: str, mask: bool
+    products: str, rows: int, extra: int, dim: int, seed: int, ids: str, mask: bool
 ) -> None:
     random, total = torch.Generator().manual_seed(seed), rows + extra
     queries = torch.randn(rows, dim, generator=random) / (2 * dim**0.5)
@@ -97,7 +107,7 @@ def test_any_shape_and_rule_gives_nearly_the_exact_gradients(
         score_mask=score_mask,
         one_embedding_per_id=ids == "once",
     )
-    found = rounded(queries, scored, rules)
+    found = rounded(queries, scored, rules, products)
     _, exact = softmax_loss(
         queries, scored, *rules, masked_score=MASKED_SCORE, weights=torch.full((rows,), 1 / rows)
     )
@@ -106,7 +116,7 @@ def test_any_shape_and_rule_gives_nearly_the_exact_gradients(
         assert float((one - other).abs().max()) <= 0.02 * (float(other.abs().max()) + 1 / rows)
 
 
-def test_a_catalogue_beyond_one_part_and_its_bias_are_near(instructions: str) -> None:
+def test_a_catalogue_beyond_one_part_and_its_bias_are_near(products: str) -> None:
     random = torch.Generator().manual_seed(1)
     queries, candidates = torch.randn(50, 24, generator=random) / 5, torch.randn(20_000, 24, generator=random)
     bias, targets = torch.randn(20_000, generator=random), torch.randint(0, 20_000, (50,), generator=random)
@@ -119,26 +129,33 @@ def test_a_catalogue_beyond_one_part_and_its_bias_are_near(instructions: str) ->
         queries, candidates, bias, own,
     )  # fmt: skip
     rules = Rules(targets, bias, own, None, None, None, None)
-    assert max(errors(rounded(queries, candidates, rules, learned=(True, True)), expected)) <= 5e-3
+    assert max(errors(rounded(queries, candidates, rules, products, learned=(True, True)), expected)) <= 5e-3
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_what_is_not_finite_comes_out_as_nan(bad: float) -> None:
+def test_what_is_not_finite_comes_out_as_nan(products: str, bad: float) -> None:
     queries, candidates = unit_vectors(40, 32, noise=1.0)
     candidates[4, 2] = bad
-    assert all(bool(each.isnan().any()) for each in rounded(queries, candidates, in_batch(40)))
+    assert all(bool(each.isnan().any()) for each in rounded(queries, candidates, in_batch(40), products))
 
 
-def test_the_setting_rounds_where_that_is_faster_and_changes_nothing_elsewhere(instructions: str) -> None:
+def test_the_setting_takes_the_fastest_and_changes_nothing_without_one(instructions: str) -> None:
     queries, candidates = unit_vectors(64, 32, noise=1.0)
-    rules = in_batch(64)
-    exact, rounded_losses = (
-        softmax_loss(queries, candidates, *rules, masked_score=MASKED_SCORE, bfloat16=each)[0]
-        for each in (False, True)
-    )
-    losses = in_batch_softmax(queries, candidates, precision="bfloat16")
-    assert torch.equal(losses, rounded_losses if bfloat16_is_faster() else exact)
-    assert not (bfloat16_is_faster() and instructions != "avx512")
+    assert instructions == "avx512" or fastest_short_products() == ""
+    loss = in_batch_softmax(queries.requires_grad_(), candidates, reduction="mean", precision="bfloat16")
+    loss.backward()
+    expected = rounded(queries.detach(), candidates, in_batch(64), fastest_short_products())
+    assert torch.equal(loss.detach(), expected[0])
+    assert torch.equal(queries.grad, expected[1])
+
+
+def test_numbers_of_any_size_are_within_a_percent(products: str) -> None:
+    # Beyond the range of float16 both ways: the largest and the smallest of it are 65,504 and 6e-8.
+    queries, candidates = unit_vectors(300, 32, noise=1.0)
+    for scale in (1e-9, 1e6):
+        pair = queries * scale, candidates / scale
+        expected = differentiated(lambda q, c: in_batch_softmax(q, c).mean(), *pair)
+        assert max(errors(rounded(*pair, in_batch(300), products), expected)) <= 1e-2
 
 
 def test_the_task_passes_its_precision_on() -> None:

@@ -43,7 +43,7 @@ def softmax_loss(
     masked_score: float,
     weights: Tensor | None = None,
     learned: tuple[bool, bool] = (False, False),
-    bfloat16: bool = False,
+    products: str = "",
     threads: int | None = None,
 ) -> tuple[Tensor, Gradients | None]:
     """Cross-entropy of each query's own candidate among all, without the matrix of their scores.
@@ -62,7 +62,7 @@ def softmax_loss(
         masked_score: the score of what does not count.
         weights: `[batch]` float32; asks for the gradients of the weighted sum of the losses.
         learned: whether `bias` and `own_bias` want a gradient too.
-        bfloat16: whether products are of numbers rounded to it, where the processor can.
+        products: "avx512bf16" or "avx512fp16" for products of 16 bits, where the processor has them.
         threads: to work with; PyTorch's number by default.
 
     Returns:
@@ -89,7 +89,7 @@ def softmax_loss(
         _given(run_starts),
         _given(run_ends),
         _given(weights),
-        bfloat16,
+        products,
         check_threads(threads),
         losses.numpy(),
         *(
@@ -101,12 +101,9 @@ def softmax_loss(
     return losses, gradients
 
 
-def bfloat16_is_faster() -> bool:
-    """Whether this processor multiplies bfloat16 numbers in less time than float32 numbers.
-
-    AMD's do from Zen 4 on. Intel's AVX512_BF16 is half as fast as its float32.
-    """
-    return _native.bfloat16_is_faster()
+def fastest_short_products() -> str:
+    """What `products` is fastest here; "" where none of 16 bits is faster than float32."""
+    return _native.fastest_short_products()
 
 
 def _array(values: Tensor) -> NDArray[np.generic]:

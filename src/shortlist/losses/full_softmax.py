@@ -29,7 +29,7 @@ def full_softmax(
 ) -> Tensor:
     """Softmax cross-entropy of each query's own item against all items.
 
-    The matrix of scores never exists: a million items take no more memory than their gradient.
+    The matrix of scores never exists: beside the batch, memory grows with the items alone.
 
     Args:
         queries: `[batch, dim]` float query embeddings.

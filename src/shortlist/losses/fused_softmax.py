@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from shortlist.errors import ConfigError
-from shortlist.kernels.softmax import bfloat16_is_faster, softmax_loss
+from shortlist.kernels.softmax import fastest_short_products, softmax_loss
 from shortlist.losses.blocked_softmax import blocked_softmax
 from shortlist.losses.reduction import normalised_weights
 from shortlist.losses.softmax_rules import Rules
@@ -47,13 +47,13 @@ def fused_softmax(
     Returns:
         `[batch]` losses in nats, or their mean.
     """
-    bfloat16 = precision == "bfloat16" and bfloat16_is_faster()
+    products = fastest_short_products() if precision == "bfloat16" else ""
     if reduction == "none":
-        return _losses(queries, candidates, rules, bfloat16)
+        return _losses(queries, candidates, rules, products)
     weights = normalised_weights(sample_weight, queries[:, 0])
     if not _native(queries) or weights.requires_grad:
-        return (_losses(queries, candidates, rules, bfloat16) * weights).sum()
-    result: Tensor = _WeightedLoss.apply(queries, candidates, weights, bfloat16, *rules)  # type: ignore[no-untyped-call]
+        return (_losses(queries, candidates, rules, products) * weights).sum()
+    result: Tensor = _WeightedLoss.apply(queries, candidates, weights, products, *rules)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -63,10 +63,10 @@ def check_precision(precision: str) -> None:
         raise ConfigError(f"precision is {precision!r}", remedy="pass 'float32' or 'bfloat16'")
 
 
-def _losses(queries: Tensor, candidates: Tensor, rules: Rules, bfloat16: bool) -> Tensor:
+def _losses(queries: Tensor, candidates: Tensor, rules: Rules, products: str) -> Tensor:
     if not _native(queries):
         return blocked_softmax(queries, candidates, rules, masked_score=MASKED_SCORE)
-    result: Tensor = _Losses.apply(queries, candidates, bfloat16, *rules)  # type: ignore[no-untyped-call]
+    result: Tensor = _Losses.apply(queries, candidates, products, *rules)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -76,10 +76,10 @@ def _native(queries: Tensor) -> bool:
 
 class _Losses(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, queries: Tensor, candidates: Tensor, bfloat16: bool, *rules: Any) -> Tensor:
+    def forward(ctx: Any, queries: Tensor, candidates: Tensor, products: str, *rules: Any) -> Tensor:
         ctx.save_for_backward(queries, candidates, *rules)
-        ctx.bfloat16 = bfloat16
-        losses, _ = softmax_loss(queries, candidates, *rules, masked_score=MASKED_SCORE, bfloat16=bfloat16)
+        ctx.products = products
+        losses, _ = softmax_loss(queries, candidates, *rules, masked_score=MASKED_SCORE, products=products)
         return losses
 
     @staticmethod
@@ -93,7 +93,7 @@ class _Losses(torch.autograd.Function):
             masked_score=MASKED_SCORE,
             weights=grad_losses,
             learned=ctx.needs_input_grad[4:6],
-            bfloat16=ctx.bfloat16,
+            products=ctx.products,
         )
         assert gradients is not None
         return *gradients[:2], None, None, *gradients[2:], *[None] * 4
@@ -102,7 +102,7 @@ class _Losses(torch.autograd.Function):
 class _WeightedLoss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, queries: Tensor, candidates: Tensor, weights: Tensor, bfloat16: bool, *rules: Any
+        ctx: Any, queries: Tensor, candidates: Tensor, weights: Tensor, products: str, *rules: Any
     ) -> Tensor:
         losses, gradients = softmax_loss(
             queries,
@@ -111,7 +111,7 @@ class _WeightedLoss(torch.autograd.Function):
             masked_score=MASKED_SCORE,
             weights=weights if any(ctx.needs_input_grad) else None,
             learned=ctx.needs_input_grad[5:7],
-            bfloat16=bfloat16,
+            products=products,
         )
         if gradients is not None:
             ctx.save_for_backward(*gradients)

@@ -30,7 +30,7 @@ void share(const Bags& bags, std::int64_t bytes_per_id, int threads, const Work&
 
 template <class Number>
 void ask_ahead(const Number* weight, std::int64_t dim, const std::int64_t* ids, std::int64_t at, std::int64_t end) {
-  if (at + kAhead < end) ask_for(weight + ids[at + kAhead] * dim, dim, false);
+  if (at + kAhead < end) ask_for(weight + ids[at + kAhead] * dim, dim);
 }
 
 template <class Number>

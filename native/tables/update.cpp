@@ -61,14 +61,14 @@ class Stepper {
 
   void ask_for_row(std::int64_t row) const {
     const std::int64_t dim = table_.dim;
-    ask_for(table_.weight + row * dim, dim, true);
+    ask_for(table_.weight + row * dim, dim);
     if constexpr (kHalf) {
-      if (table_.accumulators != nullptr) ask_for(table_.accumulators + row, 1, true);
+      if (table_.accumulators != nullptr) ask_for(table_.accumulators + row, 1);
     } else if (rule_.kind == Rule::Kind::kRowwiseAdagrad) {
-      return ask_for(table_.first + row, 1, true);
+      return ask_for(table_.first + row, 1);
     }
-    if (table_.first != nullptr) ask_for(table_.first + row * dim, dim, true);
-    if (table_.second != nullptr) ask_for(table_.second + row * dim, dim, true);
+    if (table_.first != nullptr) ask_for(table_.first + row * dim, dim);
+    if (table_.second != nullptr) ask_for(table_.second + row * dim, dim);
   }
 
   void step(std::int64_t row, const float* gradient) {

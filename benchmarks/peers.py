@@ -1,13 +1,21 @@
-"""The peers' own virtual environments, made once and never mixed with the project's."""
+"""The peers' own virtual environments, made once and never mixed with the project's, and their processes."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
+ALONE = {"fbgemm"}  # their packages' metadata asks for CUDA, so nothing but the requirements is installed
+
+Ask = Callable[[str | None], Any]
 
 
 def python(peer: str) -> Path:
@@ -26,7 +34,41 @@ def python(peer: str) -> Path:
     interpreter = folder / "bin" / "python"
     if not (folder / "complete").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        requirements = HERE / f"requirements-{peer}.txt"
-        subprocess.run([str(interpreter), "-m", "pip", "install", "-q", "-r", str(requirements)], check=True)
+        install = [str(interpreter), "-m", "pip", "install", "-q", *["--no-deps"] * (peer in ALONE)]
+        subprocess.run([*install, "-r", str(HERE / f"requirements-{peer}.txt")], check=True)
         (folder / "complete").touch()
     return interpreter
+
+
+@contextmanager
+def started(peer: str, script: str, *arguments: object) -> Iterator[Ask]:
+    """A peer's process that answers each line with a line of JSON.
+
+    Args:
+        peer: whose interpreter runs it.
+        script: name of a file beside this one.
+        *arguments: of the script.
+
+    Returns:
+        A function from a line, or None to wait for what it says unasked, to the answer.
+    """
+    command = [str(each) for each in (python(peer), HERE / script, *arguments)]
+    pipe = subprocess.PIPE
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, text=True) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def ask(line: str | None) -> Any:
+            if line is not None:
+                print(line, file=process.stdin, flush=True)
+            answer = process.stdout.readline()
+            if not answer:
+                errors.seek(0)
+                raise RuntimeError(f"the peer ended:\n{errors.read()[-4000:]}")
+            return json.loads(answer)
+
+        yield ask
+        process.stdin.close()

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "../tables/prefetch.hpp"
 #include "arena.hpp"
 #include "mix.hpp"
 
@@ -30,8 +31,8 @@ class IdMap {
   // Asks for the memory that `find` will read.
   void ask_for(std::int64_t id) const {
     const std::uint64_t hash = mix(static_cast<std::uint64_t>(id));
-    __builtin_prefetch(now_.entries() + (hash & now_.mask));
-    if (old_.arena) __builtin_prefetch(old_.entries() + (hash & old_.mask));
+    tables::ask_for_line(now_.entries() + (hash & now_.mask));
+    if (old_.arena) tables::ask_for_line(old_.entries() + (hash & old_.mask));
   }
 
   // Adds an id, or gives one that is there another number.

@@ -113,7 +113,7 @@ void Table::gather(const std::vector<std::int64_t>& rows, int threads, float* ou
       const std::int64_t row = rows[static_cast<std::size_t>(i)];
       if (i + kAhead < end) {
         const std::int64_t later = rows[static_cast<std::size_t>(i + kAhead)];
-        if (later >= 0) tables::ask_for(weights(later), dim, false);
+        if (later >= 0) tables::ask_for(weights(later), dim);
       }
       if (row < 0) std::fill_n(out + i * dim, dim, 0.0f);
       else std::copy_n(weights(row), dim, out + i * dim);

@@ -83,7 +83,7 @@ def test_a_model_of_sequences_is_a_retriever_with_a_training_of_its_own(tmp_path
     config = config_of(tmp_path, text)
     funnel = train_funnel(config, shop()).funnel
     model = funnel.retrievers[0].model
-    assert (model.block, model.dim, model.length) == ("gru", 8, 10)
+    assert (model.encoding["block"], model.dim, model.length) == ("gru", 8, 10)
     assert funnel.retrievers[0].name == "sequential"
     assert len(funnel.recommend("u01", 3)) == 3
     same = config.sources[0].sequential()

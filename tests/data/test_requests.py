@@ -74,3 +74,13 @@ def test_every_item_of_a_history_has_a_time():
     zeros = torch.zeros(1, dtype=torch.int64)
     with pytest.raises(ShapeError, match="2 history items, 0 history times"):
         Requests(zeros, sl.Ragged.from_lists([[1, 2]]), sl.Ragged.empty(1), zeros)
+
+
+def test_the_latest_known_events_are_those_of_known_items():
+    lists = [[1, 0, 2, 3, 0], [], [0, 9], [4, 5, 6, 7, 8]]
+    history = sl.Ragged.from_lists(lists)
+    zeros = torch.zeros(4, dtype=torch.int64)
+    times = sl.Ragged(torch.arange(len(history.values)), history.offsets)
+    items, when = Requests(zeros, history, times, zeros).latest_known(3, num_items=9)
+    assert items.to_lists() == [[1, 2, 3], [], [], [6, 7, 8]]
+    assert when.to_lists() == [[0, 2, 3], [], [], [9, 10, 11]]

@@ -159,6 +159,17 @@ class Interrupt(Callback):
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.parametrize("loss", ["full", "in_batch"])
+def test_products_in_bfloat16_give_nearly_the_same_loss(loss: str):
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        model = Sequential(**SMALL, loss=loss, precision=precision)  # type: ignore[arg-type]
+        model.build(circle()[0])
+        batch = next(model.make_loader(circle()[0], batch_size=9, seed=0).epoch(0))
+        losses.append(model.eval().compute_loss(batch).item())
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)
+
+
 @pytest.mark.parametrize("loss", ["sampled", "in_batch"])
 def test_sparse_gradients_are_those_of_the_rows_of_the_batch(loss: str):
     models = [Sequential(**SMALL, loss=loss, sparse=sparse) for sparse in (True, False)]  # type: ignore[arg-type]
@@ -286,6 +297,7 @@ def test_the_batch_loss_corrects_for_how_often_an_item_is_a_target():
         ({"negatives": 0}, "negatives must be at least 1"),
         ({"calibration": 1.5}, "calibration must be from 0 to 1"),
         ({"sparse": True}, "cannot be sparse"),
+        ({"precision": "int8"}, "precision is 'int8'"),
         ({"dim": 10, "heads": 3}, "3 heads cannot share a width of 10"),
     ],
 )

@@ -9,7 +9,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from shortlist.data.ragged import Ragged
+from shortlist.data.ragged import Ragged, gather_windows
 from shortlist.errors import ShapeError
 
 
@@ -69,6 +69,26 @@ class Requests:
             self.times[rows],
             context,
         )
+
+    def latest_known(self, length: int, *, num_items: int) -> tuple[Ragged, Ragged]:
+        """The last events of each history, without items that are unknown or came later than the model.
+
+        Args:
+            length: how many events at most.
+            num_items: of the item indices that the model was trained with, the unknown counted.
+
+        Returns:
+            Items and times, oldest first.
+        """
+        history, times = self.history, self.history_times
+        known = (history.values > 0) & (history.values < num_items)
+        if not bool(known.all()):
+            counts = torch.bincount(history.row_ids()[known], minlength=len(history))
+            history = Ragged.from_lengths(history.values[known], counts)
+            times = Ragged(times.values[known], history.offsets)
+        lengths = history.lengths.clamp(max=length)
+        first = history.offsets[1:] - lengths
+        return gather_windows(history.values, first, lengths), gather_windows(times.values, first, lengths)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Requests]) -> Requests:

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_space import Batch, dense
 from shortlist.data.features import Feature, History, Id
-from shortlist.data.ragged import Ragged, gather_windows
+from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
 from shortlist.data.sequences import SequenceLoader
 from shortlist.errors import ConfigError, did_you_mean
@@ -25,6 +25,7 @@ from shortlist.losses import (
     sampled_scores,
     weighted_mean,
 )
+from shortlist.losses.fused_softmax import Precision, check_precision
 from shortlist.metrics import FactorizedTopK
 from shortlist.models.model import Model, TrainingOptions
 from shortlist.models.recommender import Recommender
@@ -60,6 +61,7 @@ class Sequential(Model, Recommender):
         calibration: of the sampled loss: from 0, plain binary cross-entropy, to 1, fully calibrated.
         sparse: whether the gradient of the item table names the rows of the batch and holds no others, as in
             `Tower`: for items by the million; not with the full loss, which touches all of them.
+        precision: of the products of a softmax loss, "float32" or "bfloat16"; see `full_softmax`.
 
     Raises:
         ConfigError: a block or a loss is unknown, a number is out of range, or the full loss is sparse.
@@ -85,6 +87,7 @@ class Sequential(Model, Recommender):
         negatives: int = 256,
         calibration: float = 0.75,
         sparse: bool = False,
+        precision: Precision = "float32",
     ) -> None:
         super().__init__()
         check_settings(dim, block=block, num_blocks=num_blocks, heads=heads, length=length, dropout=dropout)
@@ -99,24 +102,28 @@ class Sequential(Model, Recommender):
                 "the softmax over the catalogue gives every item a gradient, so it cannot be sparse",
                 remedy='leave sparse out, or use loss="sampled" or "in_batch"',
             )
-        self.dim, self.block, self.num_blocks, self.heads = dim, block, num_blocks, heads
-        self.length, self.dropout, self.time_gaps = length, dropout, time_gaps
-        self.loss, self.negatives, self.calibration, self.sparse = loss, negatives, calibration, sparse
+        check_precision(precision)
+        self.dim, self.length, self.loss, self.sparse = dim, length, loss, sparse
+        self.negatives, self.calibration, self.precision = negatives, calibration, precision
+        self.encoding: dict[str, Any] = {
+            "block": block,
+            "num_blocks": num_blocks,
+            "heads": heads,
+            "length": length,
+            "dropout": dropout,
+            "time_gaps": time_gaps,
+        }
 
     def config(self) -> dict[str, Any]:
         """The arguments that make an equal model, in a form that JSON can hold."""
         return {
             "dim": self.dim,
-            "block": self.block,
-            "num_blocks": self.num_blocks,
-            "heads": self.heads,
-            "length": self.length,
-            "dropout": self.dropout,
-            "time_gaps": self.time_gaps,
+            **self.encoding,
             "loss": self.loss,
             "negatives": self.negatives,
             "calibration": self.calibration,
             "sparse": self.sparse,
+            "precision": self.precision,
         }
 
     @classmethod
@@ -136,15 +143,7 @@ class Sequential(Model, Recommender):
             torch.manual_seed(seed)
             self.items = Embedding(num_items, self.dim, sparse=self.sparse)
             self.start = nn.Parameter(torch.zeros(self.dim))  # stands for a history without events
-            self.encoder = SequenceEncoder(
-                self.dim,
-                block=self.block,
-                num_blocks=self.num_blocks,
-                heads=self.heads,
-                length=self.length,
-                dropout=self.dropout,
-                time_gaps=self.time_gaps,
-            )
+            self.encoder = SequenceEncoder(self.dim, **self.encoding)
         self.register_buffer("item_probability", torch.zeros(num_items))
         self.register_buffer("item_vectors", torch.zeros(num_items, self.dim))
 
@@ -237,8 +236,14 @@ class Sequential(Model, Recommender):
     def _loss(self, queries: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
         match self.loss:
             case "full":  # row 0, the unknown, is no candidate
-                items = self.items.weight[1:]
-                return full_softmax(queries, items, targets - 1, reduction="mean", sample_weight=weight)
+                return full_softmax(
+                    queries,
+                    self.items.weight[1:],
+                    targets - 1,
+                    reduction="mean",
+                    sample_weight=weight,
+                    precision=self.precision,
+                )
             case "sampled":
                 return weighted_mean(self._sampled_losses(queries, targets), weight)
             case _:
@@ -250,6 +255,7 @@ class Sequential(Model, Recommender):
                     one_embedding_per_id=True,
                     reduction="mean",
                     sample_weight=weight,
+                    precision=self.precision,
                 )
 
     def _sampled_losses(self, queries: Tensor, targets: Tensor) -> Tensor:
@@ -282,7 +288,7 @@ class Sequential(Model, Recommender):
             `[batch, dim]` float32.
         """
         self.fitted_space()
-        sequence, times = latest_known(requests, self.length, num_items=len(self.items.weight))
+        sequence, times = requests.latest_known(self.length, num_items=len(self.items.weight))
         order = sequence.lengths.argsort(descending=True, stable=True)
         queries = self.start.float().repeat(len(requests), 1)
         asked = order[: int((sequence.lengths > 0).sum())]
@@ -326,25 +332,3 @@ class Sequential(Model, Recommender):
     def device(self) -> torch.device:
         """Where the weights live."""
         return next(self.parameters()).device
-
-
-def latest_known(requests: Requests, length: int, *, num_items: int) -> tuple[Ragged, Ragged]:
-    """The last events of some requests, without unknown items.
-
-    Args:
-        requests: who asks.
-        length: how many events at most.
-        num_items: of the item indices that the model was trained with, the unknown counted.
-
-    Returns:
-        Items and times, oldest first.
-    """
-    history, times = requests.history, requests.history_times
-    known = (history.values > 0) & (history.values < num_items)
-    if not bool(known.all()):
-        counts = torch.bincount(history.row_ids()[known], minlength=len(history))
-        history = Ragged.from_lengths(history.values[known], counts)
-        times = Ragged(times.values[known], history.offsets)
-    lengths = history.lengths.clamp(max=length)
-    first = history.offsets[1:] - lengths
-    return gather_windows(history.values, first, lengths), gather_windows(times.values, first, lengths)

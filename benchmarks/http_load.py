@@ -17,6 +17,8 @@ import time
 from collections import Counter
 
 ADDRESS = "127.0.0.1"
+OK = 200
+SHED_SECONDS = 0.05  # before a client that was turned away tries again
 
 
 class Connection:
@@ -53,8 +55,12 @@ async def closed_loop(port: int, seconds: float, connections: int, users: int) -
     async def run(seed: int) -> None:
         draw, connection = random.Random(seed), Connection(port)
         while (started := time.perf_counter()) < end:
-            statuses[await connection.ask(draw.randrange(users))] += 1
-            times.append(time.perf_counter() - started)
+            status = await connection.ask(draw.randrange(users))
+            statuses[status] += 1
+            if status == OK:
+                times.append(time.perf_counter() - started)
+            else:
+                await asyncio.sleep(SHED_SECONDS)
 
     await asyncio.gather(*map(run, range(connections)))
     return summary(times, statuses, seconds)
@@ -72,8 +78,10 @@ async def open_loop(
 
     async def one(due: float, user: int) -> None:
         connection = await free.get()
-        statuses[await connection.ask(user)] += 1
-        times.append(time.perf_counter() - due)
+        status = await connection.ask(user)
+        statuses[status] += 1
+        if status == OK:
+            times.append(time.perf_counter() - due)
         free.put_nowait(connection)
 
     tasks, due = [], begun
@@ -86,8 +94,8 @@ async def open_loop(
 
 
 def summary(times: list[float], statuses: Counter[int], seconds: float) -> dict[str, object]:
-    """Requests a second, quantiles of their times, and how many had which status."""
-    ordered = sorted(times)
+    """Answers a second, quantiles of their times, and how many requests had which status."""
+    ordered = sorted(times) or [float("nan")]
 
     def quantile(share: float) -> float:
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -18,7 +18,7 @@ import polars as pl
 from benchmarks.harness import Figure
 
 DIM = 64
-USERS = 20_000
+USERS, QUICK_USERS = 20_000, 4_000
 MANY, QUICK_MANY = 1_000_000, 60_000  # both are searched through the approximate index
 FEW = 10_000
 RATE, SECONDS, QUICK_SECONDS = 100, 30.0, 4.0
@@ -30,8 +30,9 @@ def run(*, quick: bool) -> list[Figure]:
     """Latency at 100 requests a second and saturation, with many and with few items."""
     seconds = QUICK_SECONDS if quick else SECONDS
     with tempfile.TemporaryDirectory() as folder:
-        many = measure(Path(folder) / "many", QUICK_MANY if quick else MANY, seconds)
-        few = measure(Path(folder) / "few", FEW, seconds)
+        users = QUICK_USERS if quick else USERS
+        many = measure(Path(folder) / "many", QUICK_MANY if quick else MANY, users, seconds)
+        few = measure(Path(folder) / "few", FEW, users, seconds)
     return [
         Figure("million_p99_ms_at_100", many["steady"]["p99_ms"], "ms", 15, at_least=False),
         Figure("million_p50_ms_at_100", many["steady"]["p50_ms"], "ms"),
@@ -44,14 +45,14 @@ def run(*, quick: bool) -> list[Figure]:
     ]
 
 
-def measure(folder: Path, items: int, seconds: float) -> dict[str, Any]:
+def measure(folder: Path, items: int, users: int, seconds: float) -> dict[str, Any]:
     """Train a bundle, serve it, and ask it steadily, then as much as it can answer."""
-    save_funnel(folder / "bundle", items)
+    save_funnel(folder / "bundle", items, users)
     with serving(folder / "bundle", folder) as (port, process):
-        load(port, 2.0)  # warm
-        steady = load(port, seconds, RATE)
+        load(port, users, 2.0)  # warm
+        steady = load(port, users, seconds, RATE)
         before = cpu_seconds(process)
-        full = load(port, seconds)
+        full = load(port, users, seconds)
         cpu_ms = 1000 * (cpu_seconds(process) - before) / (full["rps"] * seconds)
         resident = _status(process, "VmRSS") / 1024
     for each in (steady, full):
@@ -60,11 +61,11 @@ def measure(folder: Path, items: int, seconds: float) -> dict[str, Any]:
     return {"steady": steady, "full": full, "cpu_ms": cpu_ms, "resident_mb": resident}
 
 
-def save_funnel(path: Path, items: int, *, seed: int = 0) -> None:
+def save_funnel(path: Path, items: int, users: int, *, seed: int = 0) -> None:
     """A funnel over made-up events: two towers, the default ranker of an item's features, diversity."""
     import shortlist as sl
 
-    data = made_up(items, seed=seed)
+    data = made_up(items, users, seed=seed)
     earlier, recent = data.split_leave_last_out(count=1)
     ranker = sl.Ranker(candidate=[sl.Tags("genres"), sl.Number("price")], scores=["score_towers"])
     sl.rank.fit(ranker, [sl.retrieve.Nearest(_towers(earlier), k=100, name="towers")], recent, epochs=1)
@@ -88,13 +89,13 @@ def _towers(data: Any) -> Any:
     return towers
 
 
-def made_up(items: int, *, seed: int) -> Any:
+def made_up(items: int, people: int, *, seed: int) -> Any:
     """Users with a taste for one of 50 genres, items of one genre, popularity like Zipf's."""
     import shortlist as sl
 
     random = np.random.default_rng(seed)
-    count = max(USERS * 20, items)  # every item has a chance to be seen
-    users = random.integers(0, USERS, count)
+    count = max(people * 20, items)  # every item has a chance to be seen
+    users = random.integers(0, people, count)
     ranks = (items ** random.random(count)).astype(np.int64) - 1
     own = ranks - ranks % 50 + (users % 50)  # an item near that popularity, of the user's genre
     taken = np.minimum(np.where(random.random(count) < 0.7, own, ranks), items - 1)
@@ -126,7 +127,7 @@ def serving(bundle: Path, folder: Path, *options: str) -> Iterator[tuple[int, in
         process.wait(30)
 
 
-def load(port: int, seconds: float, rate: float | None = None) -> dict[str, Any]:
+def load(port: int, users: int, seconds: float, rate: float | None = None) -> dict[str, Any]:
     """Run the load generator."""
     command = [
         sys.executable,
@@ -135,7 +136,7 @@ def load(port: int, seconds: float, rate: float | None = None) -> dict[str, Any]
         str(port),
         str(seconds),
         str(CONNECTIONS),
-        str(USERS),
+        str(users),
     ]
     command += [] if rate is None else [str(rate)]
     answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -47,12 +47,18 @@ class StoreServer(ABC):
         """Starts the server in the foreground."""
 
     def start(self) -> None:
-        """Start, and wait until connections are taken."""
-        self.process = self._run(self.command())
+        """Start, and wait until connections are taken.
+
+        A server that gives up is started again, as a supervisor would: PostgreSQL refuses to begin while a
+        process of the one before has not gone yet.
+        """
         end = time.monotonic() + START_SECONDS
+        self.process = self._run(self.command())
         while not self.answers():
-            if self.process.poll() is not None or time.monotonic() > end:
+            if time.monotonic() > end:
                 raise RuntimeError(f"{self.program} does not start; see {self.folder / 'log'}")
+            if self.process.poll() is not None:
+                self.process = self._run(self.command())
             time.sleep(0.02)
 
     @abstractmethod

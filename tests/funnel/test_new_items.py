@@ -13,11 +13,12 @@ from planted import CANDIDATE, parts
 from shortlist.data import History, Id
 from shortlist.data.growth import replace_rows, with_items
 from shortlist.data.ragged import Ragged
+from shortlist.data.requests import Requests
 from shortlist.errors import DataError, SchemaError
 from shortlist.funnel import Funnel
 from shortlist.funnel.item_search import ItemSearch
 from shortlist.funnel.retrieve import Nearest, Popular
-from shortlist.models import TwoTower
+from shortlist.models import Sequential, TwoTower
 from shortlist.nn import Tower
 from shortlist.tasks import Retrieval
 
@@ -147,3 +148,15 @@ def test_rows_are_replaced_and_added_in_dense_and_ragged_columns():
         Ragged.from_lists([[1], [2, 2], []]), torch.tensor([3, 0]), Ragged.from_lists([[9, 9], []])
     )
     assert column.to_lists() == [[], [2, 2], [], [9, 9]]
+
+
+def test_a_model_of_sequences_waits_for_its_next_training():
+    model = Sequential(dim=8, num_blocks=1, length=10)
+    model.fit(parts()[0], epochs=1)
+    before = Funnel(retrieve=[Nearest(model, 60)])
+    grown = before.with_items(NEW)
+    assert lists(grown) == lists(before)
+    after_a_new_one = Requests.from_history(Ragged.from_lists([[3, 49, 50], [49]]))
+    known = Requests.from_history(Ragged.from_lists([[3], []]))
+    answers = [grown.run(each).final.items.to_lists() for each in (after_a_new_one, known)]
+    assert answers[0] == answers[1]

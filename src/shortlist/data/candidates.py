@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -76,14 +78,19 @@ class Candidates:
 
     def sorted(self) -> Candidates:
         """Each request's candidates by descending score; ties by lower item index."""
-        order = torch.argsort(self.items.values, stable=True)
-        order = order[torch.argsort(self.scores[order], descending=True, stable=True)]
-        order = order[torch.argsort(self.row_ids()[order], stable=True)]
-        return self.take(order, self.lengths)
+        items, scores = self.items.values.numpy(force=True), -self.scores.numpy(force=True)
+        # Row by row, since each fits in the cache, and a sort of all together would look at the rows as well.
+        orders = [
+            low + np.lexsort((items[low:high], scores[low:high]))
+            for low, high in pairwise(self.items.offsets.tolist())
+        ]
+        order = torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *orders]))
+        return self.take(order.to(self.items.device), self.lengths)
 
     def top(self, k: int) -> Candidates:
         """The first `k` of each request, in their present order."""
-        return self.keep(self.items.positions() < k)
+        first = (self.items.positions() < k).nonzero().flatten()
+        return self.take(first, self.lengths.clamp(max=k))
 
     def with_scores(self, scores: Tensor, **features: Tensor) -> Candidates:
         """The same items with other scores, and perhaps further columns; the order stays.

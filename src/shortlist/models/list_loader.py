@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -197,10 +199,10 @@ def relative_scores(scores: Tensor, items: Ragged) -> Tensor:
     centred = finite - mean[rows]
     variance = torch.zeros(len(items), dtype=torch.float64).index_add_(0, rows, centred**2) / lengths
     standard = centred / (variance.sqrt() + 1e-9)[rows]
-    order = torch.argsort(scores, descending=True, stable=True)
-    order = order[torch.argsort(rows[order], stable=True)]
-    rank = torch.empty(len(scores), dtype=torch.float64)
-    rank[order] = (items.positions() + 1).double()
+    falling, ranks = -scores.numpy(), np.empty(len(scores))
+    for low, high in pairwise(items.offsets.tolist()):
+        ranks[low + np.argsort(falling[low:high], kind="stable")] = np.arange(1, high - low + 1)
+    rank = torch.from_numpy(ranks)
     return torch.stack([standard, rank.log() / 5, 1 / rank], dim=1).float()
 
 

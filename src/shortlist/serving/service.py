@@ -24,7 +24,7 @@ from shortlist.serving.stores import Event, Store, open_store
 from shortlist.serving.telemetry import Telemetry
 
 HISTORY_EVENTS = 200  # latest events of a user that the store is asked for
-EVENTS_A_COMMIT = 2000  # of several requests, kept in one transaction
+REQUESTS_A_COMMIT = 100  # whose events are kept in one transaction
 REFRESH_SECONDS = 0.25  # between two looks at the store's items
 LATE = 0.5  # share of the budget after which the stages hurry, so that the answer comes within it
 
@@ -61,7 +61,7 @@ class Service:
             delay=settings.batch_delay,
             longest_wait=settings.longest_wait,
         )
-        self._events = Batcher(self._keep, name="events", size=EVENTS_A_COMMIT // 10)
+        self._events = Batcher(self._keep, name="events", size=REQUESTS_A_COMMIT)
         self._others = ThreadPoolExecutor(4, thread_name_prefix="others")
         self._refreshing: asyncio.Task[None] | None = None
 
@@ -152,11 +152,13 @@ class Service:
         return counts
 
     async def _follow(self) -> None:
+        said = ""
         while True:
             try:
                 await self.do(self.shelf.refresh)
-            except Error as error:
-                log.warning("the store's items cannot be followed: %s", error)
-            except Exception:
-                log.exception("the store's items cannot be followed")
+                said = ""
+            except Exception as error:  # the server answers without the changes, and tries again
+                if str(error) != said:  # once, not four times a second
+                    said = str(error)
+                    log.warning("the store's items cannot be followed: %s", said, exc_info=error)
             await asyncio.sleep(REFRESH_SECONDS)

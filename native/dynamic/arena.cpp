@@ -22,7 +22,10 @@ std::size_t rounded(std::size_t bytes) { return (bytes + kStep - 1) / kStep * kS
 [[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
 
 std::size_t room_of(int file) {
-  if (file < 0) return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  if (file < 0) {
+    const long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+    return static_cast<std::size_t>(pages) * static_cast<std::size_t>(page_bytes);
+  }
   struct statvfs disk {};
   if (fstatvfs(file, &disk) != 0) fail("the disk of spilled rows cannot be asked for its room");
   return static_cast<std::size_t>(disk.f_bavail) * disk.f_frsize;

@@ -146,7 +146,9 @@ using Buckets = Array<std::int64_t, 2>;
 
 static_assert(sizeof(Bucket) == 2 * sizeof(std::int64_t));
 
-bool is_table(std::size_t buckets, std::size_t width) { return buckets > 0 && (buckets & (buckets - 1)) == 0 && width == 2; }
+bool is_table(std::size_t buckets, std::size_t width) {
+  return buckets > 0 && (buckets & (buckets - 1)) == 0 && width == 2;
+}
 
 void enter_lookup(Ids ids, Buckets buckets) {
   require(is_table(buckets.shape(0), buckets.shape(1)) && buckets.shape(0) > ids.shape(0),
@@ -184,7 +186,8 @@ void bind(nb::module_& m) {
       .def(
           "__init__",
           [](Table* place, std::int64_t dim, std::uint64_t seed, float scale, std::int64_t shared_rows,
-             std::int64_t admit_after, std::int64_t sketch_bytes, std::int64_t memory_bytes, const std::string& folder) {
+             std::int64_t admit_after, std::int64_t sketch_bytes, std::int64_t memory_bytes,
+             const std::string& folder) {
             require(dim >= 1 && dim <= 65536 && shared_rows >= 0 && shared_rows < kMostRows && sketch_bytes >= 0 &&
                         memory_bytes >= 0,
                     "a size is out of range");

@@ -1,6 +1,7 @@
 #include "table.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <mutex>
 #include <stdexcept>
@@ -25,6 +26,17 @@ bool all_finite(const float* values, std::int64_t count) {
   return found == 0;
 }
 
+void require_finite(const std::int64_t* ids, const float* gradients, std::int64_t count, std::int64_t dim,
+                    int threads) {
+  std::atomic<bool> finite = true;
+  run_parts(count, 4 * dim, threads, [&](std::int64_t begin, std::int64_t end) {
+    if (!all_finite(gradients + begin * dim, (end - begin) * dim)) finite = false;
+  });
+  for (std::int64_t i = 0; !finite && i < count; ++i)
+    if (!all_finite(gradients + i * dim, dim))
+      throw std::domain_error("the gradient of id " + std::to_string(ids[i]) + " holds a NaN or an infinite value");
+}
+
 }  // namespace
 
 Table::Table(const Options& options)
@@ -38,7 +50,8 @@ Table::Table(const Options& options)
 }
 
 void Table::start(const std::vector<std::int64_t>& rows, int threads) const {
-  run_parts(static_cast<std::int64_t>(rows.size()), options_.dim * 16, threads, [&](std::int64_t begin, std::int64_t end) {
+  const auto count = static_cast<std::int64_t>(rows.size());
+  run_parts(count, options_.dim * 16, threads, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t row = rows[static_cast<std::size_t>(i)];
       const std::uint64_t seed = row < options_.shared_rows ? ~options_.seed : options_.seed;
@@ -90,18 +103,16 @@ void Table::admit(const std::int64_t* ids, std::int64_t count, int threads, std:
   start(added, threads);
 }
 
-void Table::mark_seen(const std::vector<std::int64_t>& rows, int threads) const {
+// Each thread takes the rows of its own, so that no two write to one.
+template <class Mark>
+void Table::mark(const std::vector<std::int64_t>& rows, int threads, const Mark& mark_row) const {
   const auto count = static_cast<std::int64_t>(rows.size());
   const int used = useful_threads(threads, count * kBytesPerLookup);
   run_threads(used, [&](int thread) {
     for (std::int64_t i = 0; i < count; ++i) {
       const auto at = static_cast<std::size_t>(i);
       if (i + kAhead < count && rows[at + kAhead] >= 0) __builtin_prefetch(&rows_.fact(rows[at + kAhead]), 1);
-      if (rows[at] < 0 || (used > 1 && rows[at] % used != thread)) continue;
-      Fact& fact = rows_.fact(rows[at]);
-      fact.count += fact.count < kMostSightings;
-      fact.last_seen = clock_;
-      fact.changed = 1;
+      if (rows[at] >= 0 && (used == 1 || rows[at] % used == thread)) mark_row(rows_.fact(rows[at]));
     }
   });
 }
@@ -128,8 +139,14 @@ void Table::look_up(const std::int64_t* ids, std::int64_t count, bool training, 
     spill();
     find(ids, count, threads, rows.data());
     admit(ids, count, threads, rows.data());
-    mark_seen(rows, threads);
+    mark(rows, threads, [this](Fact& fact) {
+      fact.count += fact.count < kMostSightings;
+      fact.last_seen = clock_;
+      fact.changed = 1;
+    });
     gather(rows, threads, out);
+    last_ids_.assign(ids, ids + count);
+    last_rows_ = std::move(rows);
   } else {
     const std::shared_lock held(lock_);
     find(ids, count, threads, rows.data());
@@ -139,26 +156,30 @@ void Table::look_up(const std::int64_t* ids, std::int64_t count, bool training, 
   }
 }
 
-void Table::step(const tables::Rule& rule, float initial, const std::int64_t* ids, const float* gradients,
-                 std::int64_t count, int threads) {
-  const std::unique_lock held(lock_);
-  const std::int64_t dim = options_.dim;
-  for (std::int64_t i = 0; i < count; ++i)
-    if (!all_finite(gradients + i * dim, dim))
-      throw std::domain_error("the gradient of id " + std::to_string(ids[i]) + " holds a NaN or an infinite value");
-  if (rows_.kind() && *rows_.kind() != rule.kind) throw std::invalid_argument("the rows hold another rule's state");
-  rows_.hold_state(rule.kind, initial);
+std::vector<std::int64_t> Table::rows_to_step(const std::int64_t* ids, std::int64_t count, int threads) {
   std::vector<std::int64_t> rows(static_cast<std::size_t>(count));
   find(ids, count, threads, rows.data());
-  bool all_known = true;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (rows[i] >= kCold) rows[i] = found(ids[i]);  // an earlier one in this call may have moved it
     if (rows[i] >= kCold) rows[i] = warm(rows[i]);
     if (rows[i] < 0) rows[i] = shared_row(ids[i]);
-    all_known = all_known && rows[i] >= 0;
   }
+  return rows;
+}
+
+void Table::step(const tables::Rule& rule, float initial, const std::int64_t* ids, const float* gradients,
+                 std::int64_t count, int threads) {
+  const std::unique_lock held(lock_);
+  const std::int64_t dim = options_.dim;
+  require_finite(ids, gradients, count, dim, threads);
+  if (rows_.kind() && *rows_.kind() != rule.kind) throw std::invalid_argument("the rows hold another rule's state");
+  rows_.hold_state(rule.kind, initial);
+  const bool is_last = static_cast<std::int64_t>(last_ids_.size()) == count &&
+                       std::equal(last_ids_.begin(), last_ids_.end(), ids);
+  std::vector<std::int64_t> rows = is_last ? std::move(last_rows_) : rows_to_step(ids, count, threads);
+  forget_last();
   std::vector<float> kept;  // the gradients, where some are of ids that have no row any more
-  if (!all_known) {
+  if (std::find(rows.begin(), rows.end(), -1) != rows.end()) {
     for (std::int64_t i = 0; i < count; ++i)
       if (rows[static_cast<std::size_t>(i)] >= 0)
         kept.insert(kept.end(), gradients + i * dim, gradients + (i + 1) * dim);
@@ -167,13 +188,14 @@ void Table::step(const tables::Rule& rule, float initial, const std::int64_t* id
   }
   if (!rows.empty())
     tables::update(rows_.table(), rule, {rows.data(), static_cast<std::int64_t>(rows.size()), gradients}, threads);
-  for (const std::int64_t row : rows) rows_.fact(row).changed = 1;
+  if (!is_last) mark(rows, threads, [](Fact& fact) { fact.changed = 1; });
   ++clock_;
   spill();
 }
 
 std::int64_t Table::remove(const std::int64_t* ids, std::int64_t count) {
   const std::unique_lock held(lock_);
+  forget_last();
   const std::int64_t before = map_.size();
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t row = found(ids[i]);
@@ -215,6 +237,7 @@ void Table::spill() {
   std::vector<std::pair<std::uint32_t, std::int64_t>> oldest;
   for (std::int64_t row = options_.shared_rows; row < rows_.end(); ++row)
     if (rows_.fact(row).held) oldest.emplace_back(rows_.fact(row).last_seen, row);
+  forget_last();
   const std::int64_t moved = held - most + most / 10;
   std::nth_element(oldest.begin(), oldest.begin() + moved - 1, oldest.end());
   for (std::int64_t i = 0; i < moved; ++i) {
@@ -226,89 +249,6 @@ void Table::spill() {
     rows_.release(row);
   }
   cold_.rest();
-}
-
-std::vector<std::int64_t> Table::rows(bool only_changed) const {
-  const std::shared_lock held(lock_);
-  std::vector<std::int64_t> found;
-  const auto collect = [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row)
-      if (fact(row).held && (!only_changed || fact(row).changed)) found.push_back(row);
-  };
-  collect(options_.shared_rows, rows_.end());
-  collect(kCold, kCold + cold_.end());
-  return found;
-}
-
-void Table::copy_facts(const std::vector<std::int64_t>& rows, std::int64_t* ids, std::int64_t* counts,
-                       std::int64_t* last_seen) const {
-  const std::shared_lock held(lock_);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const Fact& each = fact(rows[i]);
-    ids[i] = each.id;
-    counts[i] = each.count;
-    last_seen[i] = each.last_seen;
-  }
-}
-
-void Table::copy_numbers(const std::vector<std::int64_t>& rows, float* weights, float* state, int threads) const {
-  const std::shared_lock held(lock_);
-  const StateWidth state_width = rows_.width();
-  const std::int64_t dim = options_.dim, width = state_width.first + state_width.second;
-  run_parts(static_cast<std::int64_t>(rows.size()), 8 * dim, threads, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t row = rows[static_cast<std::size_t>(i)];
-      if (row < kCold) {
-        rows_.copy_out(row, weights + i * dim, state + i * width);
-      } else {
-        std::copy_n(cold_.weights(row - kCold), dim, weights + i * dim);
-        std::copy_n(cold_.state(row - kCold), width, state + i * width);
-      }
-    }
-  });
-}
-
-void Table::copy_in(const Records& from, std::int64_t count) {
-  const std::unique_lock held(lock_);
-  const StateWidth state = rows_.width();
-  for (std::int64_t i = 0; i < count; ++i) {
-    std::int64_t row = found(from.ids[i]);
-    if (row >= kCold) row = warm(row);
-    if (row < 0) {
-      row = rows_.take(from.ids[i]);
-      map_.set(from.ids[i], static_cast<std::uint32_t>(row));
-    }
-    Fact& fact = rows_.fact(row);
-    fact.count = static_cast<std::uint32_t>(std::clamp<std::int64_t>(from.counts[i], 0, kMostSightings));
-    fact.last_seen = static_cast<std::uint32_t>(std::clamp<std::int64_t>(from.last_seen[i], 0, UINT32_MAX));
-    fact.changed = 1;
-    rows_.copy_in(row, from.weights + i * options_.dim, from.state + i * (state.first + state.second));
-    spill();
-  }
-}
-
-void Table::copy_in_shared(const float* weights, const float* state) {
-  const std::unique_lock held(lock_);
-  const StateWidth width = rows_.width();
-  for (std::int64_t row = 0; row < options_.shared_rows; ++row)
-    rows_.copy_in(row, weights + row * options_.dim, state + row * (width.first + width.second));
-}
-
-void Table::settle() {
-  const std::unique_lock held(lock_);
-  for (std::int64_t row = 0; row < rows_.end(); ++row) rows_.fact(row).changed = 0;
-  for (std::int64_t row = 0; row < cold_.end(); ++row) cold_.fact(row).changed = 0;
-}
-
-void Table::drop_state() {
-  const std::unique_lock held(lock_);
-  warm_all();
-  rows_.drop_state();
-}
-
-void Table::hold_state(Kind kind, float initial) {
-  const std::unique_lock held(lock_);
-  rows_.hold_state(kind, initial);
 }
 
 }  // namespace shortlist::dynamic

@@ -81,6 +81,7 @@ class Table {
  private:
   void find(const std::int64_t* ids, std::int64_t count, int threads, std::int64_t* rows) const;
   void admit(const std::int64_t* ids, std::int64_t count, int threads, std::int64_t* rows);
+  std::vector<std::int64_t> rows_to_step(const std::int64_t* ids, std::int64_t count, int threads);
   std::int64_t found(std::int64_t id) const;
   std::int64_t shared_row(std::int64_t id) const;
   std::int64_t warm(std::int64_t cold_row);
@@ -89,7 +90,8 @@ class Table {
   Fact& fact(std::int64_t row) const { return row < kCold ? rows_.fact(row) : cold_.fact(row - kCold); }
   const float* weights(std::int64_t row) const { return row < kCold ? rows_.weight(row) : cold_.weights(row - kCold); }
   void start(const std::vector<std::int64_t>& rows, int threads) const;
-  void mark_seen(const std::vector<std::int64_t>& rows, int threads) const;
+  template <class Mark>
+  void mark(const std::vector<std::int64_t>& rows, int threads, const Mark& mark_row) const;
   void gather(const std::vector<std::int64_t>& rows, int threads, float* out) const;
 
   Options options_;
@@ -98,6 +100,10 @@ class Table {
   IdMap map_;
   Admission admission_;
   std::uint32_t clock_ = 0;  // steps taken
+  // The last look-up in training: a step of the same ids need not find their rows again, nor mark them as changed.
+  // Whatever moves a row, takes one away or forgets marks forgets it.
+  std::vector<std::int64_t> last_ids_, last_rows_;
+  void forget_last() { last_ids_.clear(), last_rows_.clear(); }
   mutable std::shared_mutex lock_;
 };
 

@@ -1,4 +1,5 @@
-// XXH64, seed 0: the hash that turns strings into ids (Collet, https://github.com/Cyan4973/xxHash, specification 0.1.1).
+// XXH64, seed 0: the hash that turns strings into ids (Yann Collet,
+// https://github.com/Cyan4973/xxHash, specification 0.1.1).
 #pragma once
 
 #include <cstddef>

@@ -44,7 +44,8 @@ def run(*, quick: bool) -> list[Figure]:
     figures = _beside_torch(rows, repeats)
     for rule in RULES:
         figures += _beside_fbgemm(rule, rows, repeats)
-    return figures + dynamic_table.compare(rows, threads=THREADS, repeats=repeats)
+    figures += dynamic_table.compare(rows, threads=THREADS, repeats=repeats)
+    return figures if quick else figures + dynamic_table.compare_with_peer(threads=THREADS[0])
 
 
 def _beside_torch(rows: int, repeats: int) -> list[Figure]:

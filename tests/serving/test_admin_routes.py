@@ -79,6 +79,12 @@ def test_a_user_is_exported_and_erased(client: Client):
     assert client.get("/v1/users/eve").json() == {"user": "eve", "features": {}, "events": []}
 
 
+@pytest.mark.parametrize("id_", ["a%00b", "%0a", "x" * 201])
+def test_an_id_that_is_none_is_refused(client: Client, id_: str):
+    for method, path in (("GET", "users"), ("DELETE", "users"), ("DELETE", "items"), ("GET", "similar")):
+        assert client.request(method, f"/v1/{path}/{id_}").status_code == 400, (method, path)
+
+
 def test_an_event_to_come_is_refused(client: Client):
     event = {"id": "1", "user": "eve", "item": "i001", "time": 99_999_999_999}
     answer = client.post("/v1/events", json={"events": [event]})

@@ -86,6 +86,27 @@ def test_a_job_with_too_much_work_ahead_is_shed():
     assert {(refusal.status, refusal.retry_after) for refusal in shed} == {(503, 1)}
 
 
+class Panic(BaseException):
+    """What a native library raises, which is no Exception."""
+
+
+def test_what_a_native_library_panics_with_fails_its_batch_and_no_more():
+    def work(jobs: Sequence[int]) -> Sequence[int]:
+        if jobs == [1]:
+            raise Panic("index out of bounds")
+        return jobs
+
+    async def main() -> list[object]:
+        batcher = Batcher(work, name="test", size=1)
+        answers = await asyncio.gather(*map(batcher.do, range(3)), return_exceptions=True)
+        await batcher.close()
+        return answers
+
+    first, failed, last = asyncio.run(main())
+    assert (first, last) == (0, 2)
+    assert "Panic: index out of bounds" in str(failed)
+
+
 def test_jobs_that_nobody_waits_for_any_more_are_left_out():
     done: list[int] = []
 

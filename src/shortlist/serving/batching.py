@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Generic, TypeVar
 
 from shortlist.serving.refusal import Refusal
@@ -15,6 +16,16 @@ Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 
 SMOOTHING = 0.1  # weight of the last batch in the mean time of a job
+
+
+def calmly(work: Callable[[], Answer]) -> Answer:
+    """Work whose every failure is an Exception: what a native library panics with is none."""
+    try:
+        return work()
+    except Exception:
+        raise
+    except BaseException as error:
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
 
 class Batcher(Generic[Job, Answer]):
@@ -88,7 +99,8 @@ class Batcher(Generic[Job, Answer]):
                 continue
             started = time.perf_counter()
             try:
-                answers = await loop.run_in_executor(self._thread, self.work, [job for job, _ in batch])
+                jobs = [job for job, _ in batch]
+                answers = await loop.run_in_executor(self._thread, calmly, partial(self.work, jobs))
                 if len(answers) != len(batch):
                     raise RuntimeError(f"{len(answers)} answers for {len(batch)} jobs")
             except Exception as error:

@@ -22,6 +22,7 @@ from shortlist.kernels import PreparedVectors
 from shortlist.postrank import Cap, Exclude, PostRanker, from_dict
 from shortlist.postrank.predicate import parse_predicate
 from shortlist.serving.answers import Speaker
+from shortlist.serving.conditions import check_condition
 from shortlist.serving.past import Asked, Past, ask, encode_lists, joined
 from shortlist.serving.remembered import Remembered
 from shortlist.serving.schemas import Ranked, RankRequest, Recommended, RecommendRequest, Similar
@@ -181,9 +182,7 @@ class Engine:
             ConfigError: the text is no condition.
             SchemaError: a column is unknown.
         """
-        return self._masks.get(
-            where, lambda: self.funnel.catalogue.mask(parse_predicate(where, stage="where"))
-        )
+        return self._masks.get(where, lambda: self._mask(where))
 
     def _answer(self, batch: Sequence[Timed], asked: Asked, places: Sequence[int]) -> list[Recommended]:
         """The answers of requests of one group."""
@@ -212,6 +211,10 @@ class Engine:
         why = reasons(final, requests, self.funnel.retrievers, self.funnel.catalogue).to_list()
         return self.speaker.answers(final, first.fields, cut=cut, why=why, stages=stages)
 
+    def _mask(self, where: str) -> Tensor:
+        check_condition(where)
+        return self.funnel.catalogue.mask(parse_predicate(where, stage="where"))
+
     def _stages(self, request: RecommendRequest) -> tuple[PostRanker, ...]:
         """The post-rankers for a request; the last ones are remembered."""
         wanted = request.postrank
@@ -221,6 +224,9 @@ class Engine:
 
     def _with_rules(self, wanted: Sequence[dict[str, Any]]) -> tuple[PostRanker, ...]:
         """Post-rankers between those of the funnel that drop items and those that cap their number."""
+        for settings in wanted:
+            if isinstance(where := settings.get("where"), str):
+                check_condition(where)
         own = [from_dict(settings) for settings in wanted]
         drops = [stage for stage in self.funnel.postrank if isinstance(stage, Exclude)]
         caps = [stage for stage in self.funnel.postrank if isinstance(stage, Cap)]

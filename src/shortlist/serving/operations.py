@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
+from shortlist.serving.refusal import Refusal
+from shortlist.serving.schemas import ID_PATTERN
 from shortlist.serving.service import Service
 
 BodyT = TypeVar("BodyT")
+ID = re.compile(ID_PATTERN)
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,20 @@ class Call(Generic[BodyT]):
     path: dict[str, str]
     query: Any
     request_id: str
+
+    @property
+    def id(self) -> str:
+        """The id in the path, of a user or an item.
+
+        Raises:
+            Refusal: no id is as long as this, or holds control characters.
+        """
+        id_ = self.path["id"]
+        if not ID.match(id_):
+            raise Refusal(
+                400, "the id is too long, or holds control characters", where="the path", remedy="check it"
+            )
+        return id_
 
 
 @dataclass(frozen=True)

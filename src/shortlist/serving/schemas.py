@@ -9,7 +9,9 @@ from msgspec import Meta, Struct
 MAX_ITEMS = 1000  # of one list
 MAX_EVENTS = 1000  # of one request
 
-Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+ID_PATTERN = r"^[^\x00-\x1f\x7f]{1,200}$"
+
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=ID_PATTERN)]
 Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Id = Text | Number
 Count = Annotated[int, Meta(ge=1, le=MAX_ITEMS)]

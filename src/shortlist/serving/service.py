@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from shortlist.errors import Error, StoreError
-from shortlist.serving.batching import Batcher
+from shortlist.serving.batching import Batcher, calmly
 from shortlist.serving.bundles import Shelf
 from shortlist.serving.engine import Timed
 from shortlist.serving.keys import KeyFile
@@ -106,7 +106,7 @@ class Service:
 
     async def do(self, work: Callable[[], T]) -> T:
         """Work that waits for a disk or another server, in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._others, work)
+        return await asyncio.get_running_loop().run_in_executor(self._others, calmly, work)
 
     def past(self, asking: Sequence[Asking]) -> Past:
         """What the store knows of those who ask.

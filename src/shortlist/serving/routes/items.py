@@ -11,8 +11,6 @@ from shortlist.serving.schemas import ItemChanged, ItemRequest
 from shortlist.serving.service import Service
 from shortlist.serving.stores import ItemChange
 
-MAX_ID = 200  # characters
-
 
 async def put(service: Service, call: Call[ItemRequest]) -> ItemChanged:
     """Add an item, or describe it anew: columns that are not given are then missing."""
@@ -46,9 +44,7 @@ async def _change(service: Service, change: ItemChange) -> ItemChanged:
 
 def _id(service: Service, call: Call[Any]) -> str:
     """The id of the path, as the catalogue writes it."""
-    text = call.path["id"]
-    if len(text) > MAX_ID or not text.isprintable():
-        raise Refusal(400, "the id has too many characters, or one that cannot be printed", where="the path")
+    text = call.id
     if service.shelf.engine.funnel.data.item_vocabulary.holds_integers:
         if not text.lstrip("-").isdecimal() or not text.isascii() or abs(int(text)) >= 2**63:
             raise Refusal(

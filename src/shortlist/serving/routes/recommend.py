@@ -27,7 +27,7 @@ async def rank(service: Service, call: Call[RankRequest]) -> Ranked:
 async def similar(service: Service, call: Call[None]) -> Similar:
     """The items nearest to one."""
     query: SimilarQuery = call.query
-    return await service.do(lambda: service.shelf.engine.similar(call.path["id"], query.k))
+    return await service.do(lambda: service.shelf.engine.similar(call.id, query.k))
 
 
 OPERATIONS = (

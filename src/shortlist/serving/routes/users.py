@@ -9,22 +9,22 @@ from shortlist.serving.service import Service
 
 async def get(service: Service, call: Call[None]) -> User:
     """Everything that the store keeps of a user."""
-    found = await service.do(lambda: service.store.export_user(call.path["id"]))
+    found = await service.do(lambda: service.store.export_user(call.id))
     events = [KeptEvent(each.id, each.item, each.time, each.type, each.context) for each in found.events]
     return User(found.user, found.features, events)
 
 
 async def put(service: Service, call: Call[UserRequest]) -> UserKept:
     """Say what is known of a user."""
-    user, features = call.path["id"], dict(call.body.features)
+    user, features = call.id, dict(call.body.features)
     await service.do(lambda: service.store.put_features(user, features))
     return UserKept(user)
 
 
 async def delete(service: Service, call: Call[None]) -> UserErased:
     """Forget a user."""
-    erased = await service.do(lambda: service.store.erase_user(call.path["id"]))
-    return UserErased(call.path["id"], erased)
+    erased = await service.do(lambda: service.store.erase_user(call.id))
+    return UserErased(call.id, erased)
 
 
 OPERATIONS = (

@@ -18,7 +18,7 @@ from shortlist.models.ease import EASE, ease_weights
 
 @settings(max_examples=50, deadline=None)
 @given(
-    seed=st.integers(0, 10_000), users=st.integers(1, 30), items=st.integers(1, 12), l2=st.floats(0.5, 500)
+    seed=st.integers(0, 10_000), users=st.integers(1, 30), items=st.integers(1, 40), l2=st.floats(0.5, 500)
 )
 def test_the_weights_equal_the_slow_reference(seed, users, items, l2):
     matrix = (np.random.default_rng(seed).random((users, items)) < 0.3).astype(np.float32)

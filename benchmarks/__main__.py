@@ -17,6 +17,8 @@ NAMES = (
     "in_batch_softmax",
     "tables",
     "out_of_core",
+    "ranking_speed",
+    "learning_to_rank",
     "encode",
     "top_k",
     "ann",

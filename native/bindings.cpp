@@ -12,6 +12,7 @@
 #include "dynamic/bindings.hpp"
 #include "leaves/bindings.hpp"
 #include "search.hpp"
+#include "lists/bindings.hpp"
 #include "softmax/bindings.hpp"
 #include "tables/bindings.hpp"
 
@@ -160,6 +161,7 @@ NB_MODULE(_native, m) {
 
   dynamic::bind(m);
   leaves::bind(m);
+  lists::bind(m);
   softmax::bind(m);
   tables::bind(m);
 

@@ -2,6 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK_ROWS: int
+LIST_ROOM: int
 MAX_DIM: int
 
 class Segment:
@@ -299,6 +300,46 @@ def read_lookup(
     out: NDArray[np.float32],
 ) -> None: ...
 def hash_strings(bytes: NDArray[np.uint8], offsets: NDArray[np.int64], ids: NDArray[np.int64]) -> None: ...
+def list_logistic(
+    scores: NDArray[np.generic],
+    offsets: NDArray[np.generic],
+    labels: NDArray[np.generic],
+    weights: NDArray[np.generic] | None,
+    gains: NDArray[np.generic] | None,
+    near: NDArray[np.generic] | None,
+    lift: NDArray[np.generic] | None,
+    single: NDArray[np.generic] | None,
+    top_n: int,
+    threads: int,
+    values: NDArray[np.generic],
+    totals: NDArray[np.generic],
+    slopes: NDArray[np.generic] | None,
+) -> None: ...
+def list_smooth_ranks(
+    scores: NDArray[np.generic], offsets: NDArray[np.generic], threads: int, ranks: NDArray[np.generic]
+) -> None: ...
+def list_smooth_rank_slopes(
+    scores: NDArray[np.generic],
+    offsets: NDArray[np.generic],
+    by_rank: NDArray[np.generic],
+    threads: int,
+    slopes: NDArray[np.generic],
+) -> None: ...
+def list_cross_entropy(
+    scores: NDArray[np.generic],
+    offsets: NDArray[np.generic],
+    targets: NDArray[np.generic],
+    threads: int,
+    values: NDArray[np.generic],
+    totals: NDArray[np.generic],
+    slopes: NDArray[np.generic] | None,
+) -> None: ...
+def list_ideal_dcg(
+    gains: NDArray[np.generic],
+    offsets: NDArray[np.generic],
+    discounts: NDArray[np.generic],
+    ideal: NDArray[np.generic],
+) -> None: ...
 def checksum(bytes: NDArray[np.uint8], threads: int) -> int: ...
 def use_kernels(name: str) -> None: ...
 def kernels_in_use() -> str: ...

@@ -307,7 +307,7 @@ def test_settings_out_of_range_are_refused() -> None:
         DCGWeight(top_n=0)
     with pytest.raises(ConfigError, match="smooth_fraction is 2"):
         DCGWeight(smooth_fraction=2)
-    with pytest.raises(ConfigError, match="does not go with"):
+    with pytest.raises(ConfigError, match="do not go with"):
         DCGWeight(smooth_fraction=0.5, correct_top_n=True)
     with pytest.raises(ConfigError, match="top_n is -1"):
         PrecisionWeight(-1)
@@ -321,6 +321,8 @@ def test_settings_out_of_range_are_refused() -> None:
         losses.circle(scores, labels, gamma=0)
     with pytest.raises(ShapeError, match="noise is"):
         losses.yeti_logistic(scores, labels, noise=torch.zeros(2))
+    with pytest.raises(ShapeError, match="one draw an item"):
+        losses.xe_ndcg(scores, labels, noise=torch.zeros(3))
     with pytest.raises(DataError, match="scale the labels"):
         losses.unique_softmax(scores, labels)
     with pytest.raises(DataError, match="classes"):

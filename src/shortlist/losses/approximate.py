@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -10,27 +11,14 @@ from torch import Tensor
 
 from shortlist.data.ragged import Ragged
 from shortlist.losses.gumbel import gumbel_noise, perturb_lists, sample_mean
-from shortlist.losses.lambda_weights import (
-    DCGWeight,
-    LambdaWeight,
-    exponential_gain,
-    inverse_ideal_dcg,
-    logarithmic_discount,
-    relative_gains,
-)
-from shortlist.losses.list_inputs import check_lists, check_temperature
-from shortlist.losses.list_losses import (
-    Block,
-    BlockLosses,
-    ListLosses,
-    divide,
-    per_list,
-    whole_lists,
-)
-from shortlist.losses.list_pairwise import logistic, pair_block_loss
+from shortlist.losses.lambda_weights import DCGWeight, LambdaWeight, normalised_gains
+from shortlist.losses.list_inputs import Lists, check_lists, check_temperature
+from shortlist.losses.list_losses import ListLosses, divide, list_sums, per_list, whole_lists
+from shortlist.losses.list_pairwise import logistic_loss
+from shortlist.losses.smooth_ranks import smooth_rank_slopes, smooth_ranks
 
-# The metric of each list from labels and smooth ranks, and its slope by each rank.
-RankMetric = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+# The metric of each list from labels, smooth ranks and offsets, and its slope by each rank.
+RankMetric = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def approx_ndcg(
@@ -64,7 +52,7 @@ def approx_ndcg(
     lists = check_lists(
         scores, labels, temperature=temperature, item_weights=item_weights, list_weights=list_weights
     )
-    return whole_lists(partial(_smooth_metric, metric=_ndcg), lists, pairs=True)
+    return whole_lists(partial(_smooth_metric, metric=_ndcg), lists)
 
 
 def approx_mrr(
@@ -98,7 +86,7 @@ def approx_mrr(
     lists = check_lists(
         scores, labels, temperature=temperature, item_weights=item_weights, list_weights=list_weights
     )
-    return whole_lists(partial(_smooth_metric, metric=_reciprocal_rank), lists, pairs=True)
+    return whole_lists(partial(_smooth_metric, metric=_reciprocal_rank), lists)
 
 
 def gumbel_approx_ndcg(
@@ -141,7 +129,7 @@ def gumbel_approx_ndcg(
     many = perturb_lists(lists, drawn, gumbel_temperature)
     check_temperature(temperature)
     many = many._replace(scores=many.scores / temperature)
-    losses = whole_lists(partial(_smooth_metric, metric=_ndcg), many, pairs=True)
+    losses = whole_lists(partial(_smooth_metric, metric=_ndcg), many)
     return sample_mean(losses, len(drawn))
 
 
@@ -187,33 +175,30 @@ def yeti_logistic(
     drawn = gumbel_noise(lists.scores, samples, generator, noise)
     many = perturb_lists(lists, drawn, gumbel_temperature)
     many = many._replace(scores=many.scores / temperature)
-    losses = per_list(pair_block_loss(logistic, lambda_weight or _NEIGHBOURS), many, pairs=True)
+    losses = per_list(logistic_loss(many, lambda_weight or _NEIGHBOURS), many)
     return sample_mean(losses, len(drawn))
 
 
 _NEIGHBOURS = DCGWeight(normalized=False, neighbours=True)
 
 
-def _smooth_metric(block: Block, gradient: bool, *, metric: RankMetric) -> BlockLosses:
-    scores = block.scores
-    above = torch.sigmoid_(scores[:, None, :] - scores[:, :, None])  # the share of j that is before i
-    ranks = above.sum(dim=2).add_(0.5)  # an item is half before itself
-    values, by_rank = metric(block.labels, ranks)
-    if not gradient:
-        return BlockLosses(-values, torch.ones_like(values), None)
-    steepness = above.mul_(1 - above)  # symmetric: moving i towards j moves j towards i
-    sums = steepness @ torch.stack([by_rank, torch.ones_like(by_rank)], dim=2)
-    return BlockLosses(-values, torch.ones_like(values), by_rank * sums[:, :, 1] - sums[:, :, 0])
+def _smooth_metric(
+    lists: Lists, gradient: bool, *, metric: RankMetric
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    scores, labels, _, offsets = lists
+    values, by_rank = metric(labels, smooth_ranks(scores, offsets), offsets)
+    slopes = smooth_rank_slopes(scores, offsets, by_rank) if gradient else None
+    return -values, torch.ones_like(values), slopes
 
 
-def _ndcg(labels: Tensor, ranks: Tensor) -> tuple[Tensor, Tensor]:
-    gains = relative_gains(labels, exponential_gain)
-    gains = gains * inverse_ideal_dcg(gains, logarithmic_discount)[:, None]
-    discounts = logarithmic_discount(ranks)
+def _ndcg(labels: Tensor, ranks: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    gains = normalised_gains(labels, offsets)
     logs = torch.log1p(ranks)
-    return (gains * discounts).sum(dim=1), -gains * discounts / (logs * (1 + ranks))
+    found = gains * math.log(2) / logs
+    return list_sums(found, offsets), -found / (logs * (1 + ranks))
 
 
-def _reciprocal_rank(labels: Tensor, ranks: Tensor) -> tuple[Tensor, Tensor]:
-    shares = divide(labels, labels.sum(dim=1, keepdim=True))
-    return (shares / ranks).sum(dim=1), -shares / ranks.square()
+def _reciprocal_rank(labels: Tensor, ranks: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    totals = list_sums(labels, offsets).repeat_interleave(offsets.diff(), output_size=len(labels))
+    found = divide(labels, totals) / ranks
+    return list_sums(found, offsets), -found / ranks

@@ -10,7 +10,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from shortlist.data.list_blocks import list_blocks
 from shortlist.errors import ConfigError, DataError
+from shortlist.kernels.lists import PairTables, list_ideal_dcg, suits
 
 Transform = Callable[[Tensor], Tensor]
 
@@ -116,9 +118,10 @@ class DCGWeight:
         check_top_n(self.top_n)
         if not 0 <= self.smooth_fraction <= 1:
             raise ConfigError(f"smooth_fraction is {self.smooth_fraction}", remedy="pass a share from 0 to 1")
-        if self.correct_top_n and self.smooth_fraction:
+        if (self.correct_top_n or self.neighbours) and self.smooth_fraction:
             raise ConfigError(
-                "correct_top_n does not go with a smooth_fraction", remedy="set smooth_fraction to 0"
+                "correct_top_n and neighbours do not go with a smooth_fraction",
+                remedy="set smooth_fraction to 0",
             )
 
     def pair_weights(self, labels: Tensor, lengths: Tensor) -> Tensor:
@@ -158,23 +161,59 @@ class DCGWeight:
             return gains
         return gains * inverse_ideal_dcg(gains, self.discount, top_n=self.top_n)[:, None]
 
-    def _pair_discounts(self, width: int, like: Tensor) -> Tensor:
-        # Lists are in the order of their scores, so ranks and their distances are the same for all lists.
+    def gains_are_moderate(self, labels: Tensor) -> bool:
+        """Whether gains can be told apart without a unit of each list's own.
+
+        Args:
+            labels: `[total]`.
+        """
+        return self.gain is not exponential_gain or labels.numel() == 0 or float(labels.max()) <= 32
+
+    def scaled_gains(self, labels: Tensor, offsets: Tensor) -> Tensor:
+        """The gains of flat lists, times the list's length and, if `normalized`, over its best DCG.
+
+        Args:
+            labels: `[total]` float32 on the CPU, with moderate gains.
+            offsets: `[lists + 1]` int64.
+
+        Returns:
+            `[total]`.
+        """
+        gains, lengths = check_gains(self.gain(labels)), offsets.diff()
+        scale = lengths.to(gains.dtype)
+        if self.normalized and len(lengths):
+            width = min(self.top_n or int(lengths.max()), int(lengths.max()))
+            ideal = list_ideal_dcg(gains, offsets, self.discount(torch.arange(1, width + 1).to(gains)))
+            scale = torch.where(ideal > 0, scale / ideal, 0)
+        return gains * scale.repeat_interleave(lengths, output_size=len(gains))
+
+    def tables(self, width: int, like: Tensor | None = None) -> PairTables:
+        """What ranks add to the weights of pairs; lists are in the order of their scores.
+
+        Args:
+            width: ranks.
+            like: gives the dtype and the device; float32 on the CPU by default.
+        """
+        like = torch.empty(0) if like is None else like
         ranks = torch.arange(1, width + 1, device=like.device).to(like)
-        distance = (ranks[:, None] - ranks).abs()
-        apart = distance.clamp(min=1)
-        by_distance = (self.discount(apart) - self.discount(apart + 1)).abs()
-        pairs = by_distance * (distance > 0)
-        if self.top_n is not None and self.correct_top_n:
-            lower = torch.maximum(ranks[:, None], ranks)
-            pairs = torch.where(lower > self.top_n, pairs / (1 - self.discount(lower)), pairs)
-        elif self.top_n is not None or self.smooth_fraction:
-            top_n = self.top_n or width
-            single = torch.where(ranks > top_n, 0, self.discount(ranks))
-            by_rank = (single[:, None] - single).abs()
-            pairs = (1 - self.smooth_fraction) * pairs + self.smooth_fraction * by_rank
-            pairs = pairs * (torch.minimum(ranks[:, None], ranks) <= top_n)
-        return pairs * (distance == 1) if self.neighbours else pairs
+        by_distance = (self.discount(ranks) - self.discount(ranks + 1)).abs() * (1 - self.smooth_fraction)
+        near = torch.cat([by_distance.new_zeros(1), by_distance[:-1]])
+        if self.neighbours:
+            near[2:] = 0
+        lift, single = torch.ones_like(ranks), self.smooth_fraction * self.discount(ranks)
+        if self.top_n is None:
+            return PairTables(near, lift, single, width)
+        if self.correct_top_n:
+            lifted = 1 / (1 - self.discount(ranks))
+            return PairTables(near, torch.where(ranks > self.top_n, lifted, lift), single, width)
+        return PairTables(near, lift, torch.where(ranks > self.top_n, 0, single), self.top_n)
+
+    def _pair_discounts(self, width: int, like: Tensor) -> Tensor:
+        near, lift, single, top_n = self.tables(width, like)
+        ranks = torch.arange(width, device=like.device)
+        lower, higher = torch.maximum(ranks[:, None], ranks), torch.minimum(ranks[:, None], ranks)
+        pairs = near[lower - higher] * lift[lower] + (single[:, None] - single).abs()
+        return pairs * (higher < top_n)
 
 
 @dataclass(frozen=True)
@@ -218,6 +257,31 @@ def relative_gains(labels: Tensor, gain: Transform) -> Tensor:
         return check_gains(gain(labels))
     highest = labels.amax(dim=1, keepdim=True)
     return torch.exp2(labels - highest) * -torch.expm1(-labels * math.log(2))
+
+
+def normalised_gains(labels: Tensor, offsets: Tensor) -> Tensor:
+    """Exponential gains of flat lists over the best DCG of each, which no label makes overflow.
+
+    Args:
+        labels: `[total]`.
+        offsets: `[lists + 1]` int64.
+
+    Returns:
+        `[total]`; 0 in a list without a gain.
+    """
+    weight = DCGWeight()
+    if suits(labels) and weight.gains_are_moderate(labels):
+        gains, lengths = exponential_gain(labels), offsets.diff()
+        width = int(lengths.max()) if len(lengths) else 0
+        discounts = logarithmic_discount(torch.arange(1, width + 1).to(gains))
+        ideal = list_ideal_dcg(gains, offsets, discounts)
+        inverse = torch.where(ideal > 0, 1 / ideal, 0)
+        return gains * inverse.repeat_interleave(lengths, output_size=len(gains))
+    gains = torch.empty_like(labels)
+    for layout in list_blocks(offsets, pairs=False):
+        own = relative_gains(layout.take(labels, fill=0), exponential_gain)
+        layout.put(gains, own * inverse_ideal_dcg(own, logarithmic_discount)[:, None])
+    return gains
 
 
 def inverse_ideal_dcg(gains: Tensor, discount: Transform, *, top_n: int | None = None) -> Tensor:

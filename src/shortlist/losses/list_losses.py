@@ -107,43 +107,70 @@ class BlockLosses(NamedTuple):
 # Asked with True for the gradient too.
 BlockLoss = Callable[[Block, bool], BlockLosses]
 
+# Answers `[lists]` values and weights and, asked with True, `[total]` the gradient of each value by its own
+# list's scores.
+BatchLoss = Callable[[Lists, bool], tuple[Tensor, Tensor, Tensor | None]]
 
-def per_list(loss: BlockLoss, lists: Lists, *, pairs: bool = False) -> ListLosses:
-    """Work a loss out block by block, with its gradient in the same pass.
+
+def per_list(loss: BatchLoss, lists: Lists) -> ListLosses:
+    """Work a loss out with its gradient in the same pass.
 
     A list's loss depends on its own scores alone, so one number an item is all that the gradient needs to
     remember, however many pairs were compared.
 
     Args:
-        loss: of a block.
+        loss: of a batch.
         lists: the batch, one score an item.
-        pairs: whether the loss compares pairs of items.
 
     Returns:
         The losses, which can be differentiated once by the scores.
     """
-    arguments = (lists.scores, lists.labels, lists.weights, lists.offsets, loss, pairs)
-    return ListLosses(*_PerList.apply(*arguments))  # type: ignore[no-untyped-call]
+    return ListLosses(*_PerList.apply(lists.scores, lists, loss))  # type: ignore[no-untyped-call]
 
 
-def whole_lists(
-    loss: BlockLoss, lists: Lists, *, pairs: bool = False, targets: Tensor | None = None
-) -> ListLosses:
+def whole_lists(loss: BatchLoss, lists: Lists, *, targets: Tensor | None = None) -> ListLosses:
     """Work out a loss that takes a list as a whole, so that items' weights make one weight of the list.
 
     Args:
-        loss: of a block, which sees no weights.
+        loss: of a batch, which sees no weights.
         lists: the batch, one score an item.
-        pairs: whether the loss compares pairs of items.
         targets: `[total]` what the loss sees in place of the labels; None for the labels.
 
     Returns:
         The losses. A list weighs the mean weight of its items, each counting by its label.
     """
     labels = lists.labels if targets is None else targets
-    losses = per_list(loss, lists._replace(labels=labels, weights=None), pairs=pairs)
+    losses = per_list(loss, lists._replace(labels=labels, weights=None))
     weights = relevance_weights(lists) * (losses.weights > 0)
     return ListLosses(losses.values * (weights > 0), weights)
+
+
+def in_blocks(loss: BlockLoss, *, pairs: bool = False) -> BatchLoss:
+    """A loss that is worked out for lists of similar length together, in blocks of bounded size.
+
+    Args:
+        loss: of a block.
+        pairs: whether it compares pairs of items, whose number then counts for a block's size.
+    """
+
+    def over_batch(lists: Lists, gradient: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+        scores, labels, weights, offsets = lists
+        values, totals = (scores.new_zeros(len(offsets) - 1) for _ in range(2))
+        slopes = torch.empty_like(scores) if gradient else None
+        for layout in list_blocks(offsets, pairs=pairs):
+            block = Block(
+                layout.take(scores, fill=ENDED),
+                layout.take(labels, fill=0),
+                None if weights is None else layout.take(weights, fill=0),
+                layout,
+            )
+            answer = loss(block, gradient)
+            values[layout.lists], totals[layout.lists] = answer.values, answer.weights
+            if slopes is not None and answer.gradient is not None:
+                layout.put(slopes, answer.gradient)
+        return values, totals, slopes
+
+    return over_batch
 
 
 def by_autograd(loss: Callable[[Block], Tensor]) -> BlockLoss:
@@ -210,29 +237,9 @@ class _PerList(torch.autograd.Function):
     """Losses of lists, with the gradient of each by its own scores."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        scores: Tensor,
-        labels: Tensor,
-        weights: Tensor | None,
-        offsets: Tensor,
-        loss: BlockLoss,
-        pairs: bool,
-    ) -> tuple[Tensor, Tensor]:
-        values, totals = (scores.new_zeros(len(offsets) - 1) for _ in range(2))
-        slopes = torch.empty_like(scores) if ctx.needs_input_grad[0] else None
-        for layout in list_blocks(offsets, pairs=pairs):
-            block = Block(
-                layout.take(scores, fill=ENDED),
-                layout.take(labels, fill=0),
-                None if weights is None else layout.take(weights, fill=0),
-                layout,
-            )
-            answer = loss(block, slopes is not None)
-            values[layout.lists], totals[layout.lists] = answer.values, answer.weights
-            if slopes is not None and answer.gradient is not None:
-                layout.put(slopes, answer.gradient)
-        ctx.save_for_backward(slopes, offsets)
+    def forward(ctx: Any, scores: Tensor, lists: Lists, loss: BatchLoss) -> tuple[Tensor, Tensor]:
+        values, totals, slopes = loss(lists._replace(scores=scores), ctx.needs_input_grad[0])
+        ctx.save_for_backward(slopes, lists.offsets)
         ctx.mark_non_differentiable(totals)
         return values, totals
 
@@ -240,5 +247,4 @@ class _PerList(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         slopes, offsets = ctx.saved_tensors
-        spread = upstream.repeat_interleave(offsets.diff(), output_size=len(slopes))
-        return slopes * spread, None, None, None, None, None
+        return slopes * upstream.repeat_interleave(offsets.diff(), output_size=len(slopes)), None, None

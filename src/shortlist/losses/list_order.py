@@ -11,7 +11,7 @@ from shortlist.data.ragged import Ragged
 from shortlist.losses.gumbel import gumbel_noise, repeat_lists, sample_mean
 from shortlist.losses.lambda_weights import Transform, check_top_n
 from shortlist.losses.list_inputs import check_lists
-from shortlist.losses.list_losses import ENDED, Block, BlockLosses, ListLosses, whole_lists
+from shortlist.losses.list_losses import ENDED, Block, BlockLosses, ListLosses, in_blocks, whole_lists
 
 
 def list_mle(
@@ -50,7 +50,7 @@ def list_mle(
     lists = check_lists(
         scores, labels, temperature=temperature, item_weights=item_weights, list_weights=list_weights
     )
-    return whole_lists(partial(_plackett_luce, discount=discount, generator=generator), lists)
+    return whole_lists(in_blocks(partial(_plackett_luce, discount=discount, generator=generator)), lists)
 
 
 def coupled_rank_distil(
@@ -96,7 +96,7 @@ def coupled_rank_distil(
     repeated = repeat_lists(lists, len(drawn))
     orders = (lists.labels + drawn).flatten()
     first = None if top_k is None else partial(_first, top_k=top_k)
-    losses = whole_lists(partial(_plackett_luce, discount=first), repeated, targets=orders)
+    losses = whole_lists(in_blocks(partial(_plackett_luce, discount=first)), repeated, targets=orders)
     return sample_mean(losses, len(drawn))
 
 

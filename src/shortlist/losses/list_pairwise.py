@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from shortlist.data.ragged import Ragged
-from shortlist.losses.lambda_weights import LambdaWeight
-from shortlist.losses.list_inputs import check_lists
+from shortlist.kernels import lists as kernels
+from shortlist.losses.lambda_weights import DCGWeight, LambdaWeight
+from shortlist.losses.list_inputs import Lists, check_lists
 from shortlist.losses.list_losses import (
+    BatchLoss,
     Block,
     BlockLoss,
     BlockLosses,
     ListLosses,
     divide,
+    in_blocks,
     per_list,
 )
 
@@ -59,7 +63,7 @@ def pairwise_logistic(
     lists = check_lists(
         scores, labels, temperature=temperature, item_weights=item_weights, list_weights=list_weights
     )
-    return per_list(pair_block_loss(logistic, lambda_weight), lists, pairs=True)
+    return per_list(logistic_loss(lists, lambda_weight), lists)
 
 
 def pairwise_hinge(
@@ -94,7 +98,7 @@ def pairwise_hinge(
     lists = check_lists(
         scores, labels, temperature=temperature, item_weights=item_weights, list_weights=list_weights
     )
-    return per_list(pair_block_loss(_hinge, lambda_weight), lists, pairs=True)
+    return per_list(in_blocks(pair_block_loss(_hinge, lambda_weight), pairs=True), lists)
 
 
 def pairwise_soft_zero_one(
@@ -127,7 +131,7 @@ def pairwise_soft_zero_one(
     lists = check_lists(
         scores, labels, temperature=temperature, item_weights=item_weights, list_weights=list_weights
     )
-    return per_list(pair_block_loss(_soft_zero_one, lambda_weight), lists, pairs=True)
+    return per_list(in_blocks(pair_block_loss(_soft_zero_one, lambda_weight), pairs=True), lists)
 
 
 def pairwise_squared(
@@ -160,7 +164,7 @@ def pairwise_squared(
     lists = check_lists(
         scores, labels, temperature=temperature, item_weights=item_weights, list_weights=list_weights
     )
-    return per_list(pair_block_loss(_squared, lambda_weight, equal_labels=True), lists, pairs=True)
+    return per_list(in_blocks(pair_block_loss(_squared, lambda_weight, equal_labels=True), pairs=True), lists)
 
 
 def pair_block_loss(
@@ -185,6 +189,40 @@ def pair_block_loss(
         return answer._replace(gradient=torch.empty_like(block.scores).scatter_(1, order, answer.gradient))
 
     return loss
+
+
+def logistic_loss(lists: Lists, lambda_weight: LambdaWeight | None) -> BatchLoss:
+    """The way to work out the logistic loss of a batch: by the native kernel where it can.
+
+    Args:
+        lists: whose kind counts, and whether a gain of its labels is too high for the kernel.
+        lambda_weight: a further weight of each pair, or None.
+    """
+    native = kernels.suits(lists.scores)
+    if native and lambda_weight is None:
+        return _fused
+    if native and isinstance(lambda_weight, DCGWeight) and lambda_weight.gains_are_moderate(lists.labels):
+        return partial(_fused, lambda_weight=lambda_weight)
+    return in_blocks(pair_block_loss(logistic, lambda_weight), pairs=True)
+
+
+def _fused(
+    lists: Lists, gradient: bool, *, lambda_weight: DCGWeight | None = None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    gains = tables = None
+    if lambda_weight is not None:
+        gains = lambda_weight.scaled_gains(lists.labels, lists.offsets)
+        longest = int(lists.offsets.diff().max()) if len(lists.offsets) > 1 else 0
+        tables = lambda_weight.tables(longest + kernels.ROOM)
+    return kernels.list_logistic(
+        lists.scores,
+        lists.offsets,
+        lists.labels,
+        weights=lists.weights,
+        gains=gains,
+        tables=tables,
+        gradient=gradient,
+    )
 
 
 def logistic(difference: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:

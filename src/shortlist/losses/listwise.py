@@ -9,15 +9,18 @@ import torch
 from torch import Tensor
 
 from shortlist.data.ragged import Ragged
-from shortlist.errors import ConfigError
+from shortlist.errors import ConfigError, ShapeError
+from shortlist.kernels import lists as kernels
 from shortlist.losses.lambda_weights import DCGWeight, check_gains
 from shortlist.losses.list_inputs import Lists, check_list_weights, check_lists
 from shortlist.losses.list_losses import (
     ENDED,
+    BatchLoss,
     Block,
     BlockLosses,
     ListLosses,
     divide,
+    in_blocks,
     per_list,
     whole_lists,
 )
@@ -61,8 +64,7 @@ def softmax(
     lists = check_lists(
         scores, labels, temperature=temperature, item_weights=item_weights, list_weights=list_weights
     )
-    targets = _labels if lambda_weight is None else partial(_gains_at_ranks, weight=lambda_weight)
-    return per_list(partial(_cross_entropy, targets=targets, epsilon=poly_epsilon), lists)
+    return per_list(_over_batch(lists, lambda_weight, poly_epsilon), lists)
 
 
 def list_net(
@@ -102,7 +104,7 @@ def list_net(
         scores, labels, temperature=temperature, item_weights=item_weights, list_weights=list_weights
     )
     targets = partial(_softmax_of_labels, temperature=label_temperature)
-    return whole_lists(partial(_cross_entropy, targets=targets), lists)
+    return whole_lists(in_blocks(partial(_cross_entropy, targets=targets)), lists)
 
 
 def xe_ndcg(
@@ -139,9 +141,14 @@ def xe_ndcg(
     lists = check_lists(
         scores, labels, temperature=temperature, item_weights=item_weights, list_weights=list_weights
     )
-    drawn = torch.rand(lists.labels.shape, generator=generator, device=lists.labels.device)
-    shares = check_gains(torch.exp2(lists.labels)) - (drawn if noise is None else noise)
-    return whole_lists(partial(_cross_entropy, targets=_labels), lists, targets=shares)
+    if noise is None:
+        noise = torch.rand(lists.labels.shape, generator=generator, device=lists.labels.device)
+    if noise.shape != lists.labels.shape:
+        raise ShapeError(
+            f"noise is {tuple(noise.shape)} for {len(lists.labels)} items", remedy="pass one draw an item"
+        )
+    shares = check_gains(torch.exp2(lists.labels)) - noise.to(lists.labels)
+    return whole_lists(_over_batch(lists), lists, targets=shares)
 
 
 def calibrated_softmax(
@@ -179,13 +186,24 @@ def calibrated_softmax(
     if not 0 <= virtual_label < float("inf"):
         raise ConfigError(f"virtual_label is {virtual_label}", remedy="pass 0 or more")
     lists = check_lists(scores, labels, temperature=temperature, item_weights=item_weights)
-    targets = _labels if lambda_weight is None else partial(_gains_at_ranks, weight=lambda_weight)
-    losses = per_list(partial(_cross_entropy, targets=targets), _with_virtual_item(lists, virtual_label))
+    losses = per_list(_over_batch(lists, lambda_weight), _with_virtual_item(lists, virtual_label))
     weights = losses.weights * (scores.lengths > 0)
     if list_weights is not None:
         check_list_weights(list_weights, len(scores))
         weights = weights * list_weights.to(weights.dtype)
     return ListLosses(losses.values, weights)
+
+
+def _over_batch(lists: Lists, lambda_weight: DCGWeight | None = None, poly_epsilon: float = 0.0) -> BatchLoss:
+    if lambda_weight is None and poly_epsilon == 0 and kernels.suits(lists.scores):
+        return _fused
+    targets = _labels if lambda_weight is None else partial(_gains_at_ranks, weight=lambda_weight)
+    return in_blocks(partial(_cross_entropy, targets=targets, epsilon=poly_epsilon))
+
+
+def _fused(lists: Lists, gradient: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    targets = lists.labels if lists.weights is None else lists.labels * lists.weights
+    return kernels.list_cross_entropy(lists.scores, lists.offsets, targets, gradient=gradient)
 
 
 def _labels(block: Block) -> Tensor:

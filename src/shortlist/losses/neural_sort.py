@@ -15,7 +15,7 @@ from shortlist.losses.lambda_weights import (
     relative_gains,
 )
 from shortlist.losses.list_inputs import check_lists
-from shortlist.losses.list_losses import Block, ListLosses, by_autograd, whole_lists
+from shortlist.losses.list_losses import Block, ListLosses, by_autograd, in_blocks, whole_lists
 
 # A chance below this counts as this, so that a hopeless place does not rule the loss.
 SMALLEST_CHANCE = 1e-20
@@ -52,7 +52,7 @@ def neural_sort_cross_entropy(
     lists = check_lists(
         scores, labels, temperature=temperature, item_weights=item_weights, list_weights=list_weights
     )
-    return whole_lists(by_autograd(_cross_entropy), lists, pairs=True)
+    return whole_lists(in_blocks(by_autograd(_cross_entropy), pairs=True), lists)
 
 
 def neural_sort_ndcg(
@@ -85,7 +85,7 @@ def neural_sort_ndcg(
     lists = check_lists(
         scores, labels, temperature=temperature, item_weights=item_weights, list_weights=list_weights
     )
-    return whole_lists(by_autograd(_ndcg), lists, pairs=True)
+    return whole_lists(in_blocks(by_autograd(_ndcg), pairs=True), lists)
 
 
 def _cross_entropy(block: Block) -> Tensor:

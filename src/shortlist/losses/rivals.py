@@ -11,7 +11,7 @@ from shortlist.data.ragged import Ragged
 from shortlist.errors import ConfigError
 from shortlist.losses.lambda_weights import check_gains, exponential_gain
 from shortlist.losses.list_inputs import check_lists
-from shortlist.losses.list_losses import Block, BlockLosses, ListLosses, whole_lists
+from shortlist.losses.list_losses import Block, BlockLosses, ListLosses, in_blocks, whole_lists
 
 
 def unique_softmax(
@@ -45,7 +45,7 @@ def unique_softmax(
         scores, labels, temperature=temperature, item_weights=item_weights, list_weights=list_weights
     )
     check_gains(exponential_gain(lists.labels))
-    return whole_lists(_unique_softmax, lists, pairs=True)
+    return whole_lists(in_blocks(_unique_softmax, pairs=True), lists)
 
 
 def circle(
@@ -81,7 +81,7 @@ def circle(
         raise ConfigError(f"gamma is {gamma}", remedy="pass a positive number such as 64")
     lists = check_lists(scores, labels, item_weights=item_weights, list_weights=list_weights)
     lists = lists._replace(scores=lists.scores.clamp(0, 1))
-    return whole_lists(partial(_circle, gamma=gamma, margin=margin), lists, pairs=True)
+    return whole_lists(in_blocks(partial(_circle, gamma=gamma, margin=margin), pairs=True), lists)
 
 
 def _unique_softmax(block: Block, gradient: bool) -> BlockLosses:

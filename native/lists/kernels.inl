@@ -1,0 +1,102 @@
+// The kernels in terms of vectors of LANES floats; each instruction set includes this file with LANES and SIMD, the
+// target of its functions, of its own.
+#include <cstdint>
+
+#include "kernels.hpp"
+
+namespace shortlist::lists {
+namespace {
+
+#include "../vectors.inl"
+
+// e^x for x <= 0.
+INLINE Vec natural(Vec x) { return exponential(x * 1.44269504088896341f); }
+
+INLINE Vec absolute(Vec x) { return x < 0.0f ? -x : x; }
+
+INLINE float total(Vec x) {
+  float sum = 0;
+  for (int lane = 0; lane < LANES; ++lane) sum += x[lane];
+  return sum;
+}
+
+// log(1 + e) for e from 0 to 1, to the last digits of small ones too: 2 artanh(e / (2 + e)).
+INLINE Vec log_one_plus(Vec e) {
+  const Vec z = e / (2.0f + e), square = z * z;
+  Vec p = square * (2.0f / 15) + 2.0f / 13;
+  p = p * square + 2.0f / 11;
+  p = p * square + 2.0f / 9;
+  p = p * square + 2.0f / 7;
+  p = p * square + 2.0f / 5;
+  p = p * square + 2.0f / 3;
+  return z * (p * square + 2.0f);
+}
+
+SIMD float exponentials(float* scores, std::int64_t count, float largest) {
+  Vec sum = {};
+  for (std::int64_t j = 0; j < count; j += LANES) {
+    const Vec value = natural(load(scores + j) - largest);
+    store(scores + j, value);
+    sum += value;
+  }
+  return total(sum);
+}
+
+SIMD PairSums logistic(const RankedList& list, const PairDiscounts& discounts, float* slopes) {
+  PairSums sums = {0, 0};
+  const std::int64_t last = list.gains != nullptr && discounts.top_n < list.count ? discounts.top_n : list.count;
+  for (std::int64_t i = 0; i < last; ++i) {
+    const Vec score = list.scores[i] + Vec{}, label = list.labels[i] + Vec{}, weight = list.weights[i] + Vec{};
+    Vec loss = {}, weighed = {}, slope = {};
+    for (std::int64_t j = i + 1; j < list.count; j += LANES) {
+      const Vec apart = score - load(list.scores + j), other = load(list.labels + j);
+      const Vec e = natural(-apart), rest = 1.0f / (1.0f + e);
+      Vec pair = label > other ? weight : (other > label ? load(list.weights + j) : Vec{});
+      if (list.gains != nullptr) {
+        const Vec by_distance = load(discounts.near + j - i) * load(discounts.lift + j);
+        const Vec by_rank = absolute(discounts.single[i] - load(discounts.single + j));
+        pair *= absolute(list.gains[i] - load(list.gains + j)) * (by_distance + by_rank);
+      }
+      weighed += pair;
+      loss += pair * (log_one_plus(e) + (label > other ? Vec{} : apart));
+      if (slopes != nullptr) {
+        const Vec pull = label > other ? -pair * e * rest : pair * rest;
+        slope += pull;
+        store(slopes + j, load(slopes + j) - pull);
+      }
+    }
+    sums.loss += total(loss);
+    sums.weight += total(weighed);
+    if (slopes != nullptr) slopes[i] += total(slope);
+  }
+  return sums;
+}
+
+SIMD void smooth_ranks(const float* scores, std::int64_t count, float* ranks) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    Vec rank = {};
+    for (std::int64_t j = i + 1; j < count; j += LANES) {
+      const Vec above = load(scores + j) - scores[i];
+      const Vec e = natural(-absolute(above)), more = 1.0f / (1.0f + e), less = e * more;
+      rank += above > 0.0f ? more : less;
+      store(ranks + j, load(ranks + j) + (above > 0.0f ? less : more));
+    }
+    ranks[i] += total(rank);
+  }
+}
+
+SIMD void smooth_rank_slopes(const float* scores, const float* by_rank, std::int64_t count, float* slopes) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    Vec slope = {};
+    for (std::int64_t j = i + 1; j < count; j += LANES) {
+      const Vec e = natural(-absolute(load(scores + j) - scores[i])), more = 1.0f / (1.0f + e);
+      const Vec change = (by_rank[i] - load(by_rank + j)) * (e * more * more);
+      slope += change;
+      store(slopes + j, load(slopes + j) - change);
+    }
+    slopes[i] += total(slope);
+  }
+}
+
+}  // namespace
+}  // namespace shortlist::lists

@@ -27,6 +27,9 @@ frame = pl.DataFrame({f"f{i}": features[:, i].numpy() for i in range(5)}).with_c
 table = sl.datasets.ranking_table(
     frame.sample(fraction=1, shuffle=True, seed=0), query="query", label="label"
 )
+# Each feature also as its place among the list's own: what a document is beside the others.
+table = table.with_relative_features()
+print(table.columns, sl.data.relative_to_list(table.batch()["features"]).shape)
 train, test = table.take(torch.arange(300)), table.take(torch.arange(300, 400))
 
 # A table of one row a list: the context's columns, and a column of lists of items.
@@ -46,7 +49,7 @@ class Scorer(torch.nn.Module):
 
     def __init__(self, task: sl.tasks.ListwiseRanking) -> None:
         super().__init__()
-        self.layers = torch.nn.Sequential(torch.nn.Linear(5, 32), torch.nn.ReLU(), torch.nn.Linear(32, 1))
+        self.layers = torch.nn.Sequential(torch.nn.Linear(15, 32), torch.nn.ReLU(), torch.nn.Linear(32, 1))
         self.task = task
 
     def forward(self, batch: dict) -> sl.data.Ragged:

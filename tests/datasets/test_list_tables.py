@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shortlist.datasets import RankingTable, RankingTableLoader, ranking_lists, ranking_table
-from shortlist.errors import ConfigError, DataError, SchemaError
+from shortlist.errors import ConfigError, DataError, SchemaError, ShapeError
 
 ROWS = st.lists(
     st.tuples(st.sampled_from("abcd"), st.integers(0, 4), st.floats(-9, 9, width=32), st.booleans()),
@@ -121,3 +121,15 @@ def test_a_loader_goes_through_every_list_once_in_an_order_of_its_own() -> None:
     assert torch.equal(late[0]["label"], epochs[0][1]["label"])
     with pytest.raises(ConfigError, match="batch_size is 0"):
         RankingTableLoader(table, batch_size=0)
+
+
+def test_tables_are_stacked_and_given_relative_features() -> None:
+    first = ranking_table(pl.DataFrame({"q": [1, 1], "y": [1, 0], "x": [1.0, 3.0]}), query="q", label="y")
+    second = ranking_table(pl.DataFrame({"q": [2], "y": [2], "x": [5.0]}), query="q", label="y")
+    both = RankingTable.concatenate([first, second])
+    assert rows_of(both) == [*rows_of(first), *rows_of(second)]
+    wide = both.with_relative_features()
+    assert wide.columns == ("x", "x_standard", "x_rank")
+    assert wide.features.tolist() == [[1, -1, 0], [3, 1, 1], [5, 0, 0.5]]
+    with pytest.raises(ShapeError, match=r"\[1, 3\] features"):
+        RankingTable.concatenate([first, wide])

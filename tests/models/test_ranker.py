@@ -18,7 +18,7 @@ from shortlist.data import Category, Dataset, EventType, Id, Ragged, Schema
 from shortlist.data.candidates import Candidates
 from shortlist.errors import ConfigError, DataError, NotFittedError
 from shortlist.models import Ranker, RankingLists, load_model, save_model
-from shortlist.models.ranker import list_softmax
+from shortlist.tasks import ListwiseRanking
 
 ITEM, USER = Id("item_id"), Id("user_id")
 
@@ -49,6 +49,14 @@ def test_it_learns_from_lists_what_no_retriever_score_alone_could_say():
     lists = random_lists(train, rows=400)
     ranker.fit_lists(train, lists, epochs=20, batch_size=50, learning_rate=0.01)
     assert accuracy(ranker, random_lists(train, rows=100, seed=1)) > 0.85
+
+
+@pytest.mark.parametrize("loss", ["lambdaloss", "approx_ndcg", "list_mle"])
+def test_any_loss_over_lists_teaches_it(loss: Any):
+    train, _ = parts()
+    ranker = Ranker(scores=["score_a"], hidden=(32,), dropout=0, loss=loss)
+    ranker.fit_lists(train, random_lists(train, rows=400), epochs=20, batch_size=50, learning_rate=0.01)
+    assert accuracy(ranker, random_lists(train, rows=100, seed=1)) > 0.7
 
 
 def test_scores_are_read_relative_to_the_list():
@@ -164,7 +172,7 @@ def test_events_of_weight_zero_leave_the_loss_finite():
     assert history.epochs[0]["loss"] == 0
 
 
-@pytest.mark.parametrize("loss", ["softmax", "click", "rating"])
+@pytest.mark.parametrize("loss", ["softmax", "lambdaloss", "approx_ndcg", "list_mle", "click", "rating"])
 def test_the_settings_survive_a_file(loss: Any):
     ranker = Ranker(
         QUERY, CANDIDATE, scores=["score_a"], dim=5, cross_layers=1, hidden=(7, 3), dropout=0.2, loss=loss
@@ -243,7 +251,7 @@ def test_the_softmax_of_lists_is_its_slow_reference(lists: list[list[tuple[float
     flat = Ragged.from_lists([[logit for logit, _ in row] for row in lists], dtype=torch.float64)
     labels = torch.tensor([label for row in lists for _, label in row], dtype=torch.float64)
     expected = np.mean(losses) if losses else 0.0
-    loss = list_softmax(flat.values.float(), labels.float(), flat.row_ids())
+    loss = ListwiseRanking()(Ragged(flat.values.float(), flat.offsets), labels.float())
     assert loss.item() == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 

@@ -50,6 +50,12 @@ def test_a_batch_that_teaches_nothing_has_a_loss_of_zero() -> None:
     assert ListwiseRanking()(Ragged.from_lists([], dtype=torch.float32), torch.zeros(0)).item() == 0
 
 
+def test_a_score_that_is_not_finite_is_left_to_the_training_to_report() -> None:
+    values = SCORES.values.clone()
+    values[2] = torch.inf
+    assert ListwiseRanking()(Ragged(values, SCORES.offsets), LABELS).isnan()
+
+
 def test_an_unknown_average_is_refused() -> None:
     with pytest.raises(ConfigError, match="did you mean 'lists'"):
         ListwiseRanking(average="list")

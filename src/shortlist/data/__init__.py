@@ -15,6 +15,7 @@ from shortlist.data.features import (
     Vector,
 )
 from shortlist.data.hashed_ids import hash_ids
+from shortlist.data.list_features import relative_to_list
 from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
 from shortlist.data.schema import EventType, Schema
@@ -41,4 +42,5 @@ __all__ = [
     "Vector",
     "Vocabulary",
     "hash_ids",
+    "relative_to_list",
 ]

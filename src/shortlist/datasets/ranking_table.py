@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from shortlist.data.feature_space import Batch
+from shortlist.data.list_features import relative_to_list
 from shortlist.data.ragged import Ragged
-from shortlist.errors import ConfigError
+from shortlist.errors import ConfigError, ShapeError
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,36 @@ class RankingTable:
         names = tuple(self.queries[row] for row in rows.tolist())
         kept = chosen.values
         return RankingTable(self.features[kept], self.labels[kept], chosen.offsets, names, self.columns)
+
+    def with_relative_features(self) -> RankingTable:
+        """The same lists with three times as many features, see `shortlist.data.relative_to_list`."""
+        relative = relative_to_list(Ragged(self.features, self.offsets))
+        columns = (
+            *self.columns,
+            *(f"{name}_{kind}" for kind in ("standard", "rank") for name in self.columns),
+        )
+        features = torch.cat([self.features, relative], dim=1)
+        return RankingTable(features, self.labels, self.offsets, self.queries, columns)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[RankingTable]) -> RankingTable:
+        """Stack the lists of several tables, one after another.
+
+        Args:
+            parts: tables with the same columns.
+
+        Raises:
+            ShapeError: the tables have different numbers of features.
+        """
+        widths = {part.features.shape[1] for part in parts}
+        if len(widths) != 1:
+            raise ShapeError(
+                f"the tables have {sorted(widths)} features", remedy="read them with the same num_features"
+            )
+        lists = Ragged.concatenate([Ragged(part.features, part.offsets) for part in parts])
+        labels = torch.cat([part.labels for part in parts])
+        queries = tuple(name for part in parts for name in part.queries)
+        return cls(lists.values, labels, lists.offsets, queries, parts[0].columns)
 
     def batch(self) -> Batch:
         """All lists as one batch, see `RankingTableLoader`."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, Unpack
 
 import torch
@@ -14,22 +15,41 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.feature_space import Batch, dense
 from shortlist.data.features import Feature, History, feature_from_dict
 from shortlist.data.loader import BatchLoader
+from shortlist.data.ragged import Ragged
 from shortlist.data.rebinding import rebound
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, DataError, did_you_mean
-from shortlist.losses import binary_cross_entropy_with_logits, squared_error, weighted_mean
+from shortlist.losses import (
+    DCGWeight,
+    ListLosses,
+    approx_ndcg,
+    binary_cross_entropy_with_logits,
+    list_mle,
+    pairwise_logistic,
+    softmax,
+    squared_error,
+    weighted_mean,
+)
 from shortlist.models.list_loader import ListLoader, RankingLists, list_batch
 from shortlist.models.model import Model, TrainingOptions
 from shortlist.nn.cross import Cross
 from shortlist.nn.encoders import build_encoder
 from shortlist.nn.mlp import MLP
 from shortlist.nn.target_attention import TargetHistoryEncoder
+from shortlist.tasks import ListwiseRanking
 from shortlist.training import TrainingHistory
 from shortlist.training import fit as train
 from shortlist.training.batches import to_device
 
-Loss = Literal["softmax", "click", "rating"]
-LOSSES: tuple[Loss, ...] = ("softmax", "click", "rating")
+Loss = Literal["softmax", "lambdaloss", "approx_ndcg", "list_mle", "click", "rating"]
+# Losses over the candidates of a request.
+LIST_LOSSES: dict[str, Callable[..., ListLosses]] = {
+    "softmax": softmax,
+    "lambdaloss": partial(pairwise_logistic, lambda_weight=DCGWeight()),
+    "approx_ndcg": approx_ndcg,
+    "list_mle": list_mle,
+}
+LOSSES: tuple[Loss, ...] = (*LIST_LOSSES, "click", "rating")  # type: ignore[arg-type]
 REQUEST_BATCH = 128  # requests scored together; bounds the memory
 
 
@@ -46,8 +66,8 @@ class Ranker(Model):
         cross_layers: how many times features are crossed.
         hidden: widths of the layers after the crosses.
         dropout: share of the hidden units that training hides.
-        loss: `"softmax"` over the candidates of a request, `"click"` (binary cross-entropy of a label from
-            0 to 1) or `"rating"` (squared error).
+        loss: `"softmax"`, `"lambdaloss"`, `"approx_ndcg"` or `"list_mle"` over the candidates of a request,
+            `"click"` (binary cross-entropy of a label from 0 to 1) or `"rating"` (squared error).
 
     Raises:
         ConfigError: the loss is unknown, or there is no feature at all.
@@ -75,6 +95,8 @@ class Ranker(Model):
         self.query_features, self.candidate_features = tuple(query), tuple(candidate)
         self.scores, self.dim, self.cross_layers = tuple(scores), dim, cross_layers
         self.hidden, self.dropout, self.loss = tuple(hidden), dropout, loss
+        if loss in LIST_LOSSES:
+            self.task = ListwiseRanking(loss=LIST_LOSSES[loss])
 
     def config(self) -> dict[str, Any]:
         """The arguments that make an equal ranker, in a form that JSON can hold."""
@@ -145,9 +167,9 @@ class Ranker(Model):
 
     def make_loader(self, data: Dataset, *, batch_size: int, seed: int) -> BatchLoader:
         """Every labelled event for itself, negative ones too: for clicks and ratings."""
-        if self.loss == "softmax" or self.scores:
+        if self.loss in LIST_LOSSES or self.scores:
             raise ConfigError(
-                "a ranker with loss='softmax' or with retrieval scores learns from lists of candidates",
+                "a ranker with a loss over lists, or with retrieval scores, learns from lists of candidates",
                 remedy="call shortlist.rank.fit(ranker, retrievers, data), or set loss='click' or 'rating'",
             )
         _check_labels(data, self.loss)
@@ -190,8 +212,9 @@ class Ranker(Model):
     def compute_loss(self, batch: Batch) -> Tensor:
         """The loss of a batch of lists, or of single labelled events."""
         logits, labels = self(batch), dense(batch, "label")
-        if self.loss == "softmax":
-            return list_softmax(logits, labels, dense(batch, "row"))
+        if self.loss in LIST_LOSSES:
+            lists = Ragged.from_lengths(logits, torch.bincount(dense(batch, "row")))
+            return self.task(lists, labels)  # type: ignore[no-any-return]
         losses = (squared_error if self.loss == "rating" else binary_cross_entropy_with_logits)(
             logits, labels
         )
@@ -280,24 +303,3 @@ def _check_labels(data: Dataset, loss: Loss) -> None:
             where=data.name,
             remedy="use loss='rating', or bring the labels to 0..1",
         )
-
-
-def list_softmax(logits: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
-    """Softmax cross-entropy over the candidates of each request.
-
-    Args:
-        logits: `[total]`.
-        labels: `[total]`, from 0 up; a request without a label above 0 does not count.
-        rows: `[total]` int64, the request of each candidate, ascending.
-
-    Returns:
-        The mean over the requests that have a label.
-    """
-    batch = int(rows[-1]) + 1
-    most = torch.full((batch,), -torch.inf, device=logits.device).scatter_reduce(0, rows, logits, "amax")
-    shifted = logits - most.detach()[rows]
-    sums = torch.zeros(batch, device=logits.device).index_add(0, rows, shifted.exp())
-    log_likelihood = shifted - sums.log()[rows]
-    totals = torch.zeros(batch, device=logits.device).index_add(0, rows, labels)
-    shares = labels / totals.clamp(min=1e-12)[rows]
-    return -(shares * log_likelihood).sum() / (totals > 0).sum().clamp(min=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from shortlist.data.ragged import Ragged
@@ -72,13 +73,15 @@ class ListwiseRanking(nn.Module):
             list_weights: `[lists]`, 0 or more; None weighs all lists alike.
 
         Returns:
-            Scalar; 0 for a batch that teaches nothing.
+            Scalar; 0 for a batch that teaches nothing, NaN where a score is not finite, which `fit` reports.
 
         Raises:
             ConfigError: a setting of the loss is out of its range.
-            DataError: a label or a weight is negative, or something is not a finite number.
+            DataError: a label or a weight is negative or not a finite number.
             ShapeError: the arguments do not fit together.
         """
+        if not bool(scores.values.detach().isfinite().all()):
+            return scores.values.sum() * torch.nan
         weights: dict[str, Any] = {"item_weights": item_weights, "list_weights": list_weights}
         found = Ragged(scores.values.detach(), scores.offsets)
         for metric in self.metrics:

@@ -43,11 +43,10 @@ EPOCHS, PATIENCE, BATCH = 60, 12, 32
 LOSSES: dict[str, Callable[..., losses.ListLosses]] = {
     "LambdaLoss": partial(losses.pairwise_logistic, lambda_weight=losses.DCGWeight()),
     "XE-NDCG": losses.xe_ndcg,
-    "softmax": losses.softmax,
 }
 OURS = [
-    {"loss": loss, "hidden": hidden, "dropout": dropout}
-    for loss, hidden, dropout in product(LOSSES, ((64, 32), (128, 64)), (0.3, 0.5))
+    {"loss": loss, "hidden": (64, 32), "dropout": dropout, "learning_rate": rate}
+    for loss, dropout, rate in product(LOSSES, (0.3, 0.4, 0.5), (1e-3, 2e-3))
 ]
 LIGHTGBM = [
     {"relative": relative, "num_leaves": leaves, "learning_rate": rate, "min_data_in_leaf": least}
@@ -152,7 +151,7 @@ def _ours(fold: Fold, trial: dict[str, Any], seed: int) -> tuple[Tensor, Tensor]
     fit(
         ranker,
         RankingTableLoader(fold.train, batch_size=BATCH, seed=seed),
-        optimizer=torch.optim.AdamW(ranker.parameters(), lr=1e-3, weight_decay=1e-4),
+        optimizer=torch.optim.AdamW(ranker.parameters(), lr=trial["learning_rate"], weight_decay=1e-4),
         learning_rate=None,
         epochs=EPOCHS,
         validate=lambda: {"ndcg": sum(_ndcgs(ranker.score(fold.validation), fold.validation).values())},

@@ -93,6 +93,7 @@ class Table {
   template <class Mark>
   void mark(const std::vector<std::int64_t>& rows, int threads, const Mark& mark_row) const;
   void gather(const std::vector<std::int64_t>& rows, int threads, float* out) const;
+  void forget_last() { last_ids_.clear(), last_rows_.clear(); }
 
   Options options_;
   Rows rows_;
@@ -103,7 +104,6 @@ class Table {
   // The last look-up in training: a step of the same ids need not find their rows again, nor mark them as changed.
   // Whatever moves a row, takes one away or forgets marks forgets it.
   std::vector<std::int64_t> last_ids_, last_rows_;
-  void forget_last() { last_ids_.clear(), last_rows_.clear(); }
   mutable std::shared_mutex lock_;
 };
 

@@ -253,6 +253,24 @@ def test_it_stands_beside_layers_with_another_optimizer() -> None:
     assert history.epochs[-1]["loss"] < history.epochs[0]["loss"]
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_model_that_is_converted_still_trains_its_table(overwrite: bool) -> None:
+    model = Pairs()
+    torch.__future__.set_overwrite_module_params_on_conversion(overwrite)
+    try:
+        model.double().float().to("cpu")
+    finally:
+        torch.__future__.set_overwrite_module_params_on_conversion(False)
+    history = fit(model, Events(), epochs=2, learning_rate=0.05)
+    assert history.epochs[-1]["loss"] < history.epochs[0]["loss"]
+    half = DynamicEmbedding(4).double()
+    optimizer = Adagrad(half.parameters())
+    before = half(IDS)
+    before.sum().backward()
+    optimizer.step()
+    assert (half.eval()(IDS) < before).all()
+
+
 def test_a_loss_that_is_no_number_changes_no_row() -> None:
     table = DynamicEmbedding(4)
     before = table(IDS).detach()

@@ -88,7 +88,7 @@ def test_damage_is_noticed_when_verified_and_never_leads_astray(
         table(torch.arange(60).repeat(2))
         table.save_mapped(good)
     content = bytearray(good.read_bytes())
-    content[int((start + place * (1 - start)) * len(content))] ^= 1 << bit
+    content[min(int((start + place * (1 - start)) * len(content)), len(content) - 1)] ^= 1 << bit
     bad.write_bytes(content)
     with pytest.raises(BundleError, match="bad"):
         MappedEmbedding(bad, verify=True)

@@ -34,6 +34,9 @@ class TableCheckpoints:
     at any moment, or a power cut, leaves the table as the last `save` that returned left it, or the one
     under way. Training that runs in another thread waits meanwhile.
 
+    Shared rows and the sightings of ids that wait are written whole each time. With exact sightings of very
+    many ids that makes large files; a sketch has a fixed size.
+
     Args:
         folder: made if it isn't there. One table and one writer a folder.
         max_deltas: changes to keep before all rows are written again and older files removed; 0 always

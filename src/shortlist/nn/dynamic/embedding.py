@@ -244,6 +244,11 @@ class DynamicEmbedding(nn.Module):
         memo[id(self)] = copy
         return copy.train(self.training)
 
+    def _apply(self, fn: Any, recurse: bool = True) -> DynamicEmbedding:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        stand_for(self.weight, self.table)  # a conversion may have made another parameter
+        return self
+
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         for name, value in save_state(self.table).items():
             destination[prefix + name] = value

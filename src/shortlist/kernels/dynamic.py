@@ -15,7 +15,7 @@ from shortlist import _native
 from shortlist.errors import ConfigError, Error, ShapeError, TrainingError
 from shortlist.kernels.checks import check_threads
 from shortlist.kernels.row_records import Float32Array, Int64Array, RowRecords
-from shortlist.kernels.tables import Rule
+from shortlist.kernels.tables import Rule, empty_rows
 
 
 class RowTable:
@@ -106,7 +106,7 @@ class RowTable:
         Returns:
             `[n, dim]` float32: the id's own row, else a shared one, or zeros where none are shared.
         """
-        out = torch.empty(len(ids), self.dim)
+        out = empty_rows(len(ids), self.dim)
         values = ids.cpu().contiguous().numpy()
         if training:
             with self.lock, _spilling():

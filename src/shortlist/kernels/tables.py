@@ -20,6 +20,7 @@ from shortlist.kernels.checks import check_threads
 from shortlist.kernels.rounding import Rounding
 
 _MOST = 1 << 32  # rows of a table, and ids of a step
+_FRESH = 32 << 20  # bytes from which an array's memory comes from the system each time, and page by page
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def gather_rows(weight: Tensor, ids: Tensor) -> Tensor:
     if not is_native(weight):
         rows = weight.detach().index_select(0, ids)
         return rows.float() if weight.dtype == torch.bfloat16 else rows
-    rows = torch.empty(len(ids), weight.shape[1])
+    rows = empty_rows(len(ids), weight.shape[1])
     numbers = ids.contiguous().numpy()
     _run(_native.gather_rows, weight, ids, _array(weight), numbers, rows.numpy(), check_threads(None))
     return rows
@@ -137,7 +138,7 @@ def pool_rows(weight: Tensor, ids: Tensor, bags: Bags) -> Tensor:
     if not is_native(weight):
         rows = gather_rows(weight, ids) * bags.factors_of(ids)[:, None]
         return rows.new_zeros(len(bags), weight.shape[1]).index_add_(0, bags.of_each(), rows)
-    sums = torch.empty(len(bags), weight.shape[1])
+    sums = empty_rows(len(bags), weight.shape[1])
     _run(
         _native.pool_rows,
         weight,
@@ -201,6 +202,17 @@ def mean_factors(ids: Tensor, offsets: Tensor) -> Tensor:
     arrays = ids.contiguous().numpy(), offsets.contiguous().numpy(), factors.numpy()
     _run(_native.pool_mean_factors, None, ids, *arrays)
     return factors
+
+
+def empty_rows(count: int, dim: int) -> Tensor:
+    """Rows to be written, `[count, dim]` float32, on large pages where there are many: that halves the time.
+
+    Args:
+        count: of rows.
+        dim: their width.
+    """
+    rows = torch.empty(count, dim)
+    return with_large_pages(rows) if rows.nbytes > _FRESH else rows
 
 
 def with_large_pages(values: Tensor) -> Tensor:

@@ -25,7 +25,8 @@ class Embedding(nn.Embedding):
         scale: standard deviation of the initial weights; `dim ** -0.5` by default, which gives rows of
             length about 1 whatever their width.
         sparse: whether the gradient names the rows of the batch and holds no others: for large tables,
-            with an optimizer that steps such rows (`Adagrad`, `RowwiseAdagrad`, `LazyAdam`).
+            with an optimizer that steps such rows (`Adagrad`, `RowwiseAdagrad`, `LazyAdam`; for float32
+            `torch.optim.SGD` without momentum does too).
         dtype: of the weights; PyTorch's default by default. `torch.bfloat16` needs `sparse`.
 
     Raises:

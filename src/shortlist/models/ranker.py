@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, Literal, Unpack
+from collections.abc import Mapping, Sequence
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -19,18 +18,9 @@ from shortlist.data.ragged import Ragged
 from shortlist.data.rebinding import rebound
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, DataError, did_you_mean
-from shortlist.losses import (
-    DCGWeight,
-    ListLosses,
-    approx_ndcg,
-    binary_cross_entropy_with_logits,
-    list_mle,
-    pairwise_logistic,
-    softmax,
-    squared_error,
-    weighted_mean,
-)
+from shortlist.losses import binary_cross_entropy_with_logits, squared_error, weighted_mean
 from shortlist.models.list_loader import ListLoader, RankingLists, list_batch
+from shortlist.models.list_losses import LIST_LOSSES, LOSSES, Loss
 from shortlist.models.model import Model, TrainingOptions
 from shortlist.nn.cross import Cross
 from shortlist.nn.encoders import build_encoder
@@ -41,15 +31,6 @@ from shortlist.training import TrainingHistory
 from shortlist.training import fit as train
 from shortlist.training.batches import to_device
 
-Loss = Literal["softmax", "lambdaloss", "approx_ndcg", "list_mle", "click", "rating"]
-# Losses over the candidates of a request.
-LIST_LOSSES: dict[str, Callable[..., ListLosses]] = {
-    "softmax": softmax,
-    "lambdaloss": partial(pairwise_logistic, lambda_weight=DCGWeight()),
-    "approx_ndcg": approx_ndcg,
-    "list_mle": list_mle,
-}
-LOSSES: tuple[Loss, ...] = (*LIST_LOSSES, "click", "rating")  # type: ignore[arg-type]
 REQUEST_BATCH = 128  # requests scored together; bounds the memory
 
 

@@ -106,8 +106,9 @@ class TableCheckpoints:
                 fails.
 
         Raises:
-            ConfigError: it was made with other arguments. BundleError: there is no checkpoint, or a file is
-            missing, damaged, foreign or newer than this version.
+            ConfigError: it was made with other arguments.
+            BundleError: there is no checkpoint, or a file is missing, damaged, foreign or newer than this
+                version.
         """
         read = [(path, *read_sections(path, kind=KIND, threads=None)) for path in self._chain()]
         if not read:

@@ -13,6 +13,8 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.ragged import Ragged
 from shortlist.errors import DataError, SchemaError, did_you_mean
 
+CHUNKS = 64  # pieces of memory that a table may consist of
+
 
 def with_items(data: Dataset, items: pl.DataFrame) -> tuple[Dataset, Tensor]:
     """The same events and users beside some items more, or with other values of known ones.
@@ -36,45 +38,54 @@ def with_items(data: Dataset, items: pl.DataFrame) -> tuple[Dataset, Tensor]:
     described = table[torch.where(rows < len(table), rows, 0).numpy()]  # row 0 is all null
     given = [_cast(items[name], table[name].dtype) for name in items.columns if name != key]
     described = described.with_columns(vocabulary.decode(rows.numpy()).rename(key), *given)
-    order = replaced_order(len(table), rows, len(vocabulary))
-    catalogue = Catalogue(pl.concat([table, described])[order.numpy()], vocabulary)
+    catalogue = Catalogue(_replace_table_rows(table, rows, described), vocabulary)
     grown = copy.copy(data)
     grown.items = catalogue.items[1:]
     grown.item_vocabulary, grown.catalogue = vocabulary, catalogue
     return grown, rows
 
 
-def replaced_order(size: int, rows: Tensor, new_size: int) -> Tensor:
-    """Where the rows of a changed table come from.
-
-    Args:
-        size: rows of the table before.
-        rows: `[n]` int64 distinct row numbers in the table after: those that change, and all new ones.
-        new_size: rows of the table after.
-
-    Returns:
-        `[new_size]` int64 row numbers of the old table with the n changed rows behind it.
-    """
-    order = torch.arange(new_size)
-    order[rows] = size + torch.arange(len(rows))
-    return order
-
-
 def replace_rows(column: Tensor | Ragged, rows: Tensor, values: Tensor | Ragged) -> Tensor | Ragged:
     """A column of which some rows are others, and some more than before.
 
     Args:
-        column: `[size, …]`.
-        rows: as for `replaced_order`.
+        column: `[size, …]`; it stays as it is.
+        rows: `[n]` int64 distinct row numbers: those that change, and all new ones.
         values: `[n, …]` what these rows hold.
     """
-    end = int(rows.max()) + 1 if len(rows) else 0
-    order = replaced_order(len(column), rows, max(len(column), end))
     if isinstance(column, Ragged):
         assert isinstance(values, Ragged)
-        return Ragged.concatenate([column, values]).take(order)
+        both = Ragged.concatenate([column, values])
+        return both if _are_appended(rows, len(column)) else both.take(_order(rows, len(column)))
     assert isinstance(values, Tensor)
-    return torch.cat([column, values])[order]
+    more = max(len(column), _end(rows)) - len(column)
+    changed = torch.cat([column, column.new_zeros(more, *column.shape[1:])])
+    changed[rows] = values
+    return changed
+
+
+def _replace_table_rows(table: pl.DataFrame, rows: Tensor, values: pl.DataFrame) -> pl.DataFrame:
+    """`replace_rows` of a table."""
+    both = pl.concat([table, values])
+    if _are_appended(rows, len(table)):  # the usual case, in which nothing need be copied
+        return both.rechunk() if both.n_chunks() > CHUNKS else both
+    return both[_order(rows, len(table)).numpy()]
+
+
+def _order(rows: Tensor, size: int) -> Tensor:
+    """Where the rows of a changed table come from: from the old one, or from the changed rows behind it."""
+    order = torch.arange(max(size, _end(rows)))
+    order[rows] = size + torch.arange(len(rows))
+    return order
+
+
+def _are_appended(rows: Tensor, size: int) -> bool:
+    """Whether some rows follow those of a table, in order."""
+    return torch.equal(rows, torch.arange(size, size + len(rows)))
+
+
+def _end(rows: Tensor) -> int:
+    return int(rows.max()) + 1 if len(rows) else 0
 
 
 def _check_items(items: pl.DataFrame, key: str, table: pl.DataFrame) -> None:

@@ -53,7 +53,7 @@ def test_every_route_wants_a_key_of_its_scope(guarded: Client, keys, operation):
         assert ask(guarded, operation.method, operation.path) == 200
         return
     assert ask(guarded, operation.method, operation.path) == 401
-    assert ask(guarded, operation.method, operation.path, keys[1]["events"][:-1] + "0") == 401
+    assert ask(guarded, operation.method, operation.path, keys[1]["events"][:-1] + "x") == 401
     assert ask(guarded, operation.method, operation.path, "sl_" + "é" * 3) == 401
     allowed = {scope for scope, status in statuses.items() if status not in (401, 403)}
     assert allowed == ({operation.scope} if operation.scope else set(keys[1]))

@@ -214,3 +214,8 @@ def test_the_settings_of_negatives_survive_a_file() -> None:
     assert again.config() == task.config()
     assert Retrieval(**json.loads(json.dumps(Retrieval(queue_size=7).config()))).queue.size == 7
     assert "negatives='sampled', num_negatives=9" in repr(task)
+
+
+def test_a_task_without_a_queue_leaves_nothing_of_one_in_a_file():
+    assert not any("queue" in name for name in Retrieval().state_dict())
+    assert any("queue" in name for name in Retrieval(queue_size=8).state_dict())

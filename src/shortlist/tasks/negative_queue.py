@@ -55,9 +55,10 @@ class NegativeQueue(nn.Module):
         if size < 0:
             raise ConfigError(f"size is {size}", where="NegativeQueue", remedy="keep 0 or more embeddings")
         self.size = size
-        self.register_buffer("embeddings", torch.zeros(0, 0))
-        self.register_buffer("ids", torch.zeros(0, dtype=torch.int64))
-        self.register_buffer("probability", torch.zeros(0))
+        saved = size > 0  # a queue that never holds anything leaves no trace in files
+        self.register_buffer("embeddings", torch.zeros(0, 0), persistent=saved)
+        self.register_buffer("ids", torch.zeros(0, dtype=torch.int64), persistent=saved)
+        self.register_buffer("probability", torch.zeros(0), persistent=saved)
 
     def __len__(self) -> int:
         """How many embeddings it holds now."""

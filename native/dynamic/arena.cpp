@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <system_error>
@@ -17,10 +19,11 @@ namespace {
 constexpr std::size_t kStep = std::size_t{2} << 20;    // a large page
 constexpr std::size_t kLarge = std::size_t{16} << 20;  // from here on large pages are worth their rounding up
 
-std::size_t rounded(std::size_t bytes) { return (bytes + kStep - 1) / kStep * kStep; }
+std::size_t rounded(std::size_t bytes) { return bytes / kStep * kStep + (bytes % kStep == 0 ? 0 : kStep); }
 
 [[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
 
+// No more addresses are taken than there is of memory or of disk, since they are not without end either.
 std::size_t room_of(int file) {
   if (file < 0) {
     const long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
@@ -29,6 +32,13 @@ std::size_t room_of(int file) {
   struct statvfs disk {};
   if (fstatvfs(file, &disk) != 0) fail("the disk of spilled rows cannot be asked for its room");
   return static_cast<std::size_t>(disk.f_bavail) * disk.f_frsize;
+}
+
+// Where addresses are rationed (ulimit -v), others need them too.
+std::size_t addresses_to_take() {
+  struct rlimit most {};
+  if (getrlimit(RLIMIT_AS, &most) != 0 || most.rlim_cur == RLIM_INFINITY) return SIZE_MAX;
+  return static_cast<std::size_t>(most.rlim_cur) / 16;
 }
 
 void extend(int file, std::size_t from, std::size_t to) {
@@ -62,15 +72,10 @@ Arena::~Arena() {
 }
 
 void Arena::reserve(std::size_t most_bytes) {
-  // Addresses are not without end either: no more than there is of memory or of disk.
-  const std::size_t room = room_of(file_);
   const int flags = file_ < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED | MAP_NORESERVE;
-  // Where addresses are rationed (ulimit -v), what there is must do.
-  for (reserved_ = rounded(std::min(most_bytes, room)); reserved_ >= kStep; reserved_ = rounded(reserved_ / 2)) {
-    data_ = mmap(nullptr, reserved_, PROT_NONE, flags, file_, 0);
-    if (data_ != MAP_FAILED) return;
-    if (reserved_ == kStep) break;
-  }
+  reserved_ = rounded(std::min(most_bytes, std::min(room_of(file_), addresses_to_take())));
+  data_ = mmap(nullptr, reserved_, PROT_NONE, flags, file_, 0);
+  if (data_ != MAP_FAILED) return;
   if (file_ >= 0) close(file_);
   throw std::bad_alloc();
 }

@@ -81,20 +81,23 @@ void Table::find(const std::int64_t* ids, std::int64_t count, int threads, std::
 // One after the other, in the order of the ids, so that rows do not depend on the number of threads.
 void Table::admit(const std::int64_t* ids, std::int64_t count, int threads, std::int64_t* rows) {
   std::vector<std::int64_t> added, waiting;
-  for (std::int64_t i = 0; i < count; ++i) {
-    if (rows[i] >= 0 && rows[i] < kCold) continue;
-    rows[i] = found(ids[i]);  // an earlier one in this call may have made or moved it
-    if (rows[i] >= kCold) {
-      rows[i] = warm(rows[i]);
-    } else if (rows[i] < 0) {
-      if (admission_.sighted(ids[i])) {
-        rows[i] = rows_.take(ids[i]);
+  try {
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (rows[i] >= 0 && rows[i] < kCold) continue;
+      rows[i] = found(ids[i]);  // an earlier one in this call may have made or moved it
+      if (rows[i] >= kCold) {
+        rows[i] = warm(rows[i]);
+      } else if (rows[i] < 0 && admission_.sighted(ids[i])) {
+        added.push_back(rows_.take(ids[i]));
+        rows[i] = added.back();
         map_.set(ids[i], static_cast<std::uint32_t>(rows[i]));
-        added.push_back(rows[i]);
-      } else {
+      } else if (rows[i] < 0) {
         waiting.push_back(i);
       }
     }
+  } catch (...) {  // such as for want of memory: the rows that were made are whole
+    start(added, threads);
+    throw;
   }
   for (const std::int64_t i : waiting) {
     if (!added.empty()) rows[i] = found(ids[i]);

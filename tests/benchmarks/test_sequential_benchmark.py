@@ -15,6 +15,9 @@ def test_the_last_event_is_the_test_and_the_one_before_it_the_validation():
     assert len(parts.train) == 2 + 1 + 3
     assert items.decode(parts.validation.item_index).to_list() == [30, 30, 30]
     assert items.decode(parts.test.item_index[parts.asked.numpy()]).to_list() == [40, 10, 20]
+    before = parts.before_test
+    assert before.item_vocabulary is items
+    assert len(before) == len(parts.train) + len(parts.validation)
     history = parts.test.requests(parts.asked).history
     expected = [sequence[:-1] for _, sequence in SEQUENCES]
     assert [items.decode(row).to_list() for row in history.to_lists()] == expected

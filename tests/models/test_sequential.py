@@ -41,9 +41,9 @@ def circle() -> tuple[Dataset, Dataset]:
     return Dataset(pl.DataFrame(columns), Schema(timestamp="time"), items=items).split_leave_last_out()
 
 
-def fitted(epochs: int = 12, **settings) -> Sequential:
+def fitted(epochs: int = 12, batch_size: int = 32, learning_rate: float = 0.02, **settings) -> Sequential:
     model = Sequential(**{**SMALL, **settings})
-    model.fit(circle()[0], epochs=epochs, batch_size=32, learning_rate=0.02)
+    model.fit(circle()[0], epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     return model
 
 
@@ -64,7 +64,7 @@ def same_state(one: Model, other: Model) -> bool:
         {},
         {"block": "hstu", "heads": 2, "time_gaps": True},
         {"block": "gru", "num_blocks": 1},
-        {"loss": "sampled", "negatives": 12, "epochs": 60},
+        {"loss": "sampled", "negatives": 12, "epochs": 60, "batch_size": 16, "learning_rate": 0.01},
         {"loss": "in_batch"},
         {"loss": "in_batch", "sparse": True},
     ],

@@ -37,6 +37,8 @@ from shortlist.training.batches import Loader
 
 Loss = Literal["full", "sampled", "in_batch"]
 LOSSES: tuple[Loss, ...] = ("full", "sampled", "in_batch")
+# Small, since what is random in an embedding is noise until its item was seen often: most items are rare.
+INITIAL_SCALE = 0.02
 ENCODED_EVENTS = 1 << 15  # events of one forward pass when many requests are answered
 
 
@@ -141,7 +143,7 @@ class Sequential(Model, Recommender):
         num_items = self.fitted_space().num_items
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.items = Embedding(num_items, self.dim, sparse=self.sparse)
+            self.items = Embedding(num_items, self.dim, scale=INITIAL_SCALE, sparse=self.sparse)
             self.start = nn.Parameter(torch.zeros(self.dim))  # stands for a history without events
             self.encoder = SequenceEncoder(self.dim, **self.encoding)
         self.register_buffer("item_probability", torch.zeros(num_items))
@@ -229,7 +231,7 @@ class Sequential(Model, Recommender):
         Returns:
             `[total, dim]`.
         """
-        # Rows of length about 1 for the dot products; entries of size about 1 for the encoder.
+        # Small rows for the dot products; for the encoder they are to stand beside the positions.
         embedded = self.items(sequence.values) * self.dim**0.5
         return self.encoder(Ragged(embedded, sequence.offsets), times)  # type: ignore[no-any-return]
 

@@ -28,7 +28,7 @@ struct RankedList {
   const float* gains;    // null for pairs that all weigh 1; room: anything finite
 };
 
-struct PairSums {
+struct PairSums {  // or of a list's targets
   double loss;
   double weight;
 };
@@ -36,8 +36,9 @@ struct PairSums {
 struct Kernels {
   const char* name;
 
-  // Replaces scores by e^(score - largest), where none is larger, and adds them up. Room: -1e30.
-  float (*exponentials)(float* scores, std::int64_t count, float largest);
+  // The targets' sum, and the sum over them of target * -log(softmax of scores); `slopes`, null or [count + room],
+  // becomes the gradient of that sum over the targets' sum. Room of the scores: -1e30; of the targets: 0.
+  PairSums (*cross_entropy)(const float* scores, const float* targets, std::int64_t count, float* slopes);
 
   // Adds up log(1 + exp(-(better score - worse score))) by weight; `slopes`, null or [count + room] zeros, becomes
   // the gradient of that sum.

@@ -1,5 +1,6 @@
 // The kernels in terms of vectors of LANES floats; each instruction set includes this file with LANES and SIMD, the
 // target of its functions, of its own.
+#include <cmath>
 #include <cstdint>
 
 #include "kernels.hpp"
@@ -32,14 +33,29 @@ INLINE Vec log_one_plus(Vec e) {
   return z * (p * square + 2.0f);
 }
 
-SIMD float exponentials(float* scores, std::int64_t count, float largest) {
-  Vec sum = {};
+SIMD PairSums cross_entropy(const float* scores, const float* targets, std::int64_t count, float* slopes) {
+  Vec most = load(scores), wanted = {};
   for (std::int64_t j = 0; j < count; j += LANES) {
-    const Vec value = natural(load(scores + j) - largest);
-    store(scores + j, value);
-    sum += value;
+    const Vec value = load(scores + j);
+    most = value > most ? value : most;
+    wanted += load(targets + j);
   }
-  return total(sum);
+  float largest = most[0];
+  for (int lane = 1; lane < LANES; ++lane) largest = most[lane] > largest ? most[lane] : largest;
+  const float weight = total(wanted);
+  if (!(weight > 0)) return {0, 0};
+  Vec sum = {}, below = {};
+  for (std::int64_t j = 0; j < count; j += LANES) {
+    const Vec value = load(scores + j) - largest, e = natural(value);
+    below += load(targets + j) * value;
+    sum += e;
+    if (slopes != nullptr) store(slopes + j, e);
+  }
+  const float all = total(sum), each = 1 / all, share = 1 / weight;
+  if (slopes != nullptr)
+    for (std::int64_t j = 0; j < count; j += LANES)
+      store(slopes + j, load(slopes + j) * each - load(targets + j) * share);
+  return {static_cast<double>(weight) * std::log(all) - total(below), weight};
 }
 
 SIMD PairSums logistic(const RankedList& list, const PairDiscounts& discounts, float* slopes) {

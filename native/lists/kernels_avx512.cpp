@@ -6,7 +6,7 @@
 
 namespace shortlist::lists {
 
-const Kernels kAvx512 = {"avx512", exponentials, logistic, smooth_ranks, smooth_rank_slopes};
+const Kernels kAvx512 = {"avx512", cross_entropy, logistic, smooth_ranks, smooth_rank_slopes};
 
 }  // namespace shortlist::lists
 #endif

@@ -5,6 +5,6 @@
 
 namespace shortlist::lists {
 
-const Kernels kPortable = {"portable", exponentials, logistic, smooth_ranks, smooth_rank_slopes};
+const Kernels kPortable = {"portable", cross_entropy, logistic, smooth_ranks, smooth_rank_slopes};
 
 }  // namespace shortlist::lists

@@ -130,24 +130,14 @@ void cross_entropy(const Batch& batch, const float* targets, int threads, float*
                    float* slopes) {
   const Kernels& table = kernels();
   for_lists<Padded>(batch, threads, [&](Padded& list, std::int64_t first, std::int64_t count, std::int64_t number) {
-    const float* scores = batch.scores + first;
-    const float* wanted = targets + first;
-    const float total = std::accumulate(wanted, wanted + count, 0.0f);
-    totals[number] = total;
-    values[number] = 0.0f;
-    if (slopes != nullptr) std::fill(slopes + first, slopes + first + count, 0.0f);
-    if (!(total > 0)) return;
-    const float largest = *std::max_element(scores, scores + count);
-    take(scores, count, kEnded, &list.scores);
-    const float sum = table.exponentials(list.scores.data(), count, largest);
-    const float log_sum = largest + std::log(sum);
-    double loss = 0;
-    for (std::int64_t i = 0; i < count; ++i) loss += static_cast<double>(wanted[i]) * (log_sum - scores[i]);
-    values[number] = static_cast<float>(loss / total);
-    if (slopes == nullptr) return;
-    const float each = 1 / sum, share = 1 / total;
-    for (std::int64_t i = 0; i < count; ++i)
-      slopes[first + i] = list.scores[static_cast<std::size_t>(i)] * each - wanted[i] * share;
+    take(batch.scores + first, count, kEnded, &list.scores);
+    take(targets + first, count, 0.0f, &list.others);
+    if (slopes != nullptr) zeros(count, &list.results);
+    const PairSums sums = table.cross_entropy(list.scores.data(), list.others.data(), count,
+                                              slopes == nullptr ? nullptr : list.results.data());
+    values[number] = sums.weight > 0 ? static_cast<float>(sums.loss / sums.weight) : 0.0f;
+    totals[number] = static_cast<float>(sums.weight);
+    if (slopes != nullptr) std::copy(list.results.begin(), list.results.begin() + count, slopes + first);
   });
 }
 

@@ -54,7 +54,7 @@ def check_lists(
     values = at_least_float32(scores.values)
     marks = labels.to(values.dtype)
     _check_numbers("label", marks, total, "item")
-    if len(values) and not bool(values.detach().isfinite().all()):
+    if not are_finite(values):
         raise DataError(
             "a score is not a finite number",
             remedy="look for a feature that is NaN, or for weights that grew without bound",
@@ -68,6 +68,18 @@ def check_lists(
         spread = list_weights.to(values.dtype).repeat_interleave(scores.lengths, output_size=total)
         weights = spread if weights is None else weights * spread
     return Lists(values if temperature == 1 else values / temperature, marks, weights, scores.offsets)
+
+
+def are_finite(values: Tensor) -> bool:
+    """Whether all values are finite numbers.
+
+    Args:
+        values: any shape.
+    """
+    if values.numel() == 0:
+        return True
+    low, high = torch.aminmax(values.detach())  # NaN if one is; one pass where isfinite().all() takes five
+    return bool((low > -torch.inf) & (high < torch.inf))
 
 
 def check_temperature(temperature: float) -> None:

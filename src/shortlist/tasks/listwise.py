@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from shortlist.data.ragged import Ragged
 from shortlist.errors import ConfigError, did_you_mean
 from shortlist.losses import ListLosses, softmax
+from shortlist.losses.list_inputs import are_finite
 
 Average = Literal["lists", "comparisons"]
 AVERAGES: tuple[Average, ...] = ("lists", "comparisons")
@@ -80,7 +81,7 @@ class ListwiseRanking(nn.Module):
             DataError: a label or a weight is negative or not a finite number.
             ShapeError: the arguments do not fit together.
         """
-        if not bool(scores.values.detach().isfinite().all()):
+        if not are_finite(scores.values):
             return scores.values.sum() * torch.nan
         weights: dict[str, Any] = {"item_weights": item_weights, "list_weights": list_weights}
         found = Ragged(scores.values.detach(), scores.offsets)

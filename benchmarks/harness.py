@@ -87,6 +87,11 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
 
 
+def mean_figure(name: str, values: Sequence[float], target: float) -> Figure:
+    """The mean of several seeds, with their spread."""
+    return Figure(name, statistics.mean(values), "", target, spread=(min(values), max(values)))
+
+
 def machine() -> dict[str, Any]:
     """The machine that the figures were measured on."""
     return {

@@ -1,0 +1,106 @@
+"""Gowalla in LightGCN's split, a part of `quality`: two towers beside EASE, ALS and item neighbours.
+
+Recall@20 and NDCG@20 over the whole catalogue without the user's train items, means over the users with test
+events, as LightGCN and the leaderboard of BARS define them. The order of the files is not that of time, so a
+history is all the user's other items. Settings were chosen on a tenth of the train events.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+
+import shortlist as sl
+from benchmarks.harness import Figure, mean_figure
+from benchmarks.quality_sets import SetLoader, SetTowers, start_from_factors
+from shortlist.models import ALS, EASE, ItemKNN, Popularity, Recommender
+
+QUICK_USERS = 600  # of 29,858
+K = 20
+DIM, EPOCHS = 512, 4
+BATCH = 512
+
+
+def figures(seeds: Sequence[int], *, quick: bool) -> list[Figure]:
+    """The baselines once and the towers for each seed; `quick` takes the first users alone."""
+    train, test = read(QUICK_USERS if quick else None)
+    towers = [measure(build_towers(train, seed=seed), test) for seed in seeds]
+    figures = [
+        mean_figure("gowalla_recall20", [each["recall"] for each in towers], 0.1872),
+        mean_figure("gowalla_ndcg20", [each["ndcg"] for each in towers], 0.1580),
+    ]
+    for name, model in baselines().items():
+        found = measure(model.fit(train), test)
+        figures += [Figure(f"gowalla_{name}_{metric}20", value) for metric, value in found.items()]
+    return figures
+
+
+def baselines() -> dict[str, Popularity | ItemKNN | ALS | EASE]:
+    """Untrained baselines by the names of their figures."""
+    return {"popularity": Popularity(), "item_knn": ItemKNN(), "als": ALS(), "ease": EASE()}
+
+
+def build_towers(train: sl.Dataset, *, seed: int) -> SetTowers:
+    """Train two towers: the user is the history, and an item's embedding has a length of its own."""
+    history = sl.History("item_id", length=1000, dropout=0)
+    model = SetTowers(
+        query=sl.Tower([history], dim=DIM, sparse=True),
+        candidate=sl.Tower([sl.Id("item_id")], dim=DIM, normalise=False, sparse=True),
+        task=sl.tasks.Retrieval(temperature=0.13),
+    )
+    start_from_factors(model, train, seed=seed)
+    loader = SetLoader(train, model.fitted_space(), batch_size=256, seed=seed)
+    model.fit(train, loader=loader, epochs=EPOCHS, learning_rate=2e-3, schedule="cosine", seed=seed)
+    return model
+
+
+def read(users: int | None = None) -> tuple[sl.Dataset, sl.Dataset]:
+    """The train and the test part.
+
+    Args:
+        users: how many of the first users to keep; None keeps all.
+    """
+    folder = Path(os.environ.get("SHORTLIST_DATA", "../shared/data")) / "gowalla"
+    train, test = (_events(folder / f"{part}.txt.gz", users) for part in ("train", "test"))
+    data = sl.Dataset(pl.concat([train, test]), sl.Schema(), name="gowalla")
+    return data.split_at(np.arange(len(data)) >= len(train))
+
+
+def _events(file: Path, users: int | None) -> pl.DataFrame:
+    """A line is a user and the user's items."""
+    with gzip.open(file, "rt", encoding="ascii") as lines:
+        rows = [np.fromstring(line, np.int64, sep=" ") for line in islice(lines, users)]
+    owners = np.repeat([row[0] for row in rows], [len(row) - 1 for row in rows])
+    return pl.DataFrame({"user_id": owners, "item_id": np.concatenate([row[1:] for row in rows])})
+
+
+def measure(model: Recommender, test: sl.Dataset) -> dict[str, float]:
+    """Recall and NDCG at 20 of the users' test items, train items excluded.
+
+    Args:
+        model: trained on the train part.
+        test: the test part.
+    """
+    metrics = sl.metrics.RankingMetrics(ks=(K,))
+    people, wanted = wanted_items(test)
+    for part in torch.split(torch.arange(len(people)), BATCH):
+        asking = people[part]
+        items, _ = model.retrieve(test.requests_of(asking), K, exclude=test.seen.take(asking))
+        metrics.update(items, wanted.take(part))
+    found = metrics.compute()
+    return {name: found[f"{name}@{K}"] for name in ("recall", "ndcg")}
+
+
+def wanted_items(test: sl.Dataset) -> tuple[torch.Tensor, sl.Ragged]:
+    """The people with test events, and their items."""
+    owners = torch.from_numpy(test.person_index)
+    order = owners.argsort(stable=True)
+    people, counts = torch.unique(owners, return_counts=True)
+    return people, sl.Ragged.from_lengths(torch.from_numpy(test.item_index)[order], counts)

@@ -11,6 +11,7 @@
 #include "checksum.hpp"
 #include "dynamic/bindings.hpp"
 #include "leaves/bindings.hpp"
+#include "normalise.hpp"
 #include "search.hpp"
 #include "lists/bindings.hpp"
 #include "softmax/bindings.hpp"
@@ -165,6 +166,16 @@ NB_MODULE(_native, m) {
   softmax::bind(m);
   tables::bind(m);
 
+  m.def(
+      "normalise",
+      [](Array<const float, 2> rows, Array<float, 2> normalised) {
+        require(rows.shape(0) == normalised.shape(0) && rows.shape(1) == normalised.shape(1),
+                "as many rows as wide as those to fill");
+        nb::gil_scoped_release unlocked;
+        normalise(rows.data(), static_cast<std::int64_t>(rows.shape(0)), static_cast<std::int64_t>(rows.shape(1)),
+                  normalised.data());
+      },
+      "rows"_a.noconvert(), "normalised"_a.noconvert());
   m.def(
       "checksum",
       [](Array<const std::uint8_t, 1> bytes, int threads) {

@@ -1,6 +1,7 @@
 #include "bindings.hpp"
 #include "codes.hpp"
 #include "train.hpp"
+#include "views.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -14,11 +15,12 @@ void require_below(const AnyArray& array, std::int64_t limit, const char* what) 
     require(array.data()[i] >= 0 && static_cast<std::int64_t>(array.data()[i]) < limit, what);
 }
 
-Rows rows_of(const Array<const float, 2>& rows, const Array<const float, 1>& origin) {
+Rows rows_of(const Array<const float, 2>& rows, const Array<const float, 1>& origin,
+             const Array<const float, 3>& mirrors = {}) {
   const auto dim = static_cast<std::int64_t>(rows.shape(1));
   require(dim >= 1 && dim <= kMaxDim, "a row has 1 to 16384 values");
   require(origin.shape(0) == rows.shape(1), "origin must be [dim]");
-  return {rows.data(), dim, origin.data()};
+  return {rows.data(), dim, frame_of(origin, mirrors)};
 }
 
 }  // namespace
@@ -26,22 +28,24 @@ Rows rows_of(const Array<const float, 2>& rows, const Array<const float, 1>& ori
 void bind_build(nb::module_& m) {
   m.def(
       "leaf_pack",
-      [](Array<const float, 2> rows, Array<const float, 1> origin, Array<const std::uint32_t, 1> order, int threads,
-         Array<std::uint8_t, 3> codes, Array<float, 1> scale) {
-        const Rows relative = rows_of(rows, origin);
+      [](Array<const float, 2> rows, Array<const float, 1> origin, Array<const float, 3> mirrors,
+         Array<const std::uint32_t, 1> order, int threads, Array<std::uint8_t, 3> codes, Array<std::uint8_t, 2> rest,
+         Array<float, 1> scale) {
+        const Rows relative = rows_of(rows, origin, mirrors);
         const auto places = static_cast<std::int64_t>(order.shape(0));
         require(places % kBlock == 0, "order must be [blocks * 16]");
-        require(codes.shape(0) * kBlock == order.shape(0) && codes.shape(2) == kBlock * 4 &&
-                    static_cast<std::int64_t>(codes.shape(1)) * 4 == code_stride(relative.dim) &&
-                    scale.shape(0) == order.shape(0),
+        require(codes.shape(0) * kBlock == order.shape(0) && scale.shape(0) == order.shape(0),
                 "codes must be [blocks, stride / 4, 64] and scale [blocks * 16]");
+        require_widths(codes, rest, code_stride(relative.dim));
         for (std::size_t i = 0; i < order.shape(0); ++i)
           require(order.data()[i] == kNoRow || order.data()[i] < rows.shape(0), "order names a row that is not there");
         nb::gil_scoped_release unlocked;
-        pack(relative, order.data(), places, threads, codes.data(), scale.data());
+        pack(relative, order.data(), places, threads,
+             {codes.data(), static_cast<std::int64_t>(codes.shape(1)) * 4, data_or_null(rest),
+              rest.is_valid() ? static_cast<std::int64_t>(rest.shape(1)) : 0, scale.data()});
       },
-      "rows"_a.noconvert(), "origin"_a.noconvert(), "order"_a.noconvert(), "threads"_a,
-      "codes"_a.noconvert(), "scale"_a.noconvert());
+      "rows"_a.noconvert(), "origin"_a.noconvert(), "mirrors"_a.noconvert().none(), "order"_a.noconvert(), "threads"_a,
+      "codes"_a.noconvert(), "rest"_a.noconvert().none(), "scale"_a.noconvert());
 
   m.def(
       "leaf_train",

@@ -13,14 +13,14 @@ constexpr std::int64_t kRunRows = kRunBlocks * kBlock;
 
 }  // namespace
 
-void Candidates::reset(std::int64_t keep) {
+void Candidates::reset(std::int64_t keep, std::int64_t room) {
   keep_ = keep;
   spare_ = 4 + keep / 8;
-  limit_ = keep + spare_ + std::max<std::int64_t>(32, keep / 4);
-  const auto room = static_cast<std::size_t>(limit_ + kRunRows + kBlock);
-  if (scores_.size() < room) {
-    scores_.resize(room);
-    places_.resize(room);
+  limit_ = keep + spare_ + std::max(room, keep / 4);
+  const auto size = static_cast<std::size_t>(limit_ + kRunRows + kBlock);
+  if (scores_.size() < size) {
+    scores_.resize(size);
+    places_.resize(size);
   }
   hits_ = {scores_.data(), places_.data(), 0, kLowest};
   settled_ = 0;

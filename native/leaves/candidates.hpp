@@ -11,8 +11,9 @@ namespace shortlist::leaves {
 // Rows that a search may still return, with room for what one call of a kernel can add.
 class Candidates {
  public:
-  // Begins anew; the best `keep` rows will be there at the end, or a few more.
-  void reset(std::int64_t keep);
+  // Begins anew; the best `keep` rows will be there at the end, or a few more. They are cut back to these when there
+  // are about `room` more.
+  void reset(std::int64_t keep, std::int64_t room);
 
   // Where the kernels write.
   Hits& hits() { return hits_; }

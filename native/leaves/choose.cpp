@@ -57,16 +57,22 @@ void Chooser::cut(const Kernels& table, float effort) {
     (enough ? low : high) = middle;
     between = table.count_reaching(reached_.data(), found_, low) - table.count_reaching(reached_.data(), found_, high);
   }
+  // Written whether or not they count: which leaves do is no pattern that a processor could guess.
+  const float certain = high < most_ ? high : std::numeric_limits<float>::infinity();
+  chosen_.resize(static_cast<std::size_t>(found_));
+  edge_.resize(static_cast<std::size_t>(found_));
+  std::size_t chosen = 0, edge = 0;
   float total = 0;
-  edge_.clear();
   for (std::int64_t i = 0; i < found_; ++i) {
-    if (reached_[i] >= high && high < most_) {
-      chosen_.push_back(places_[i]);
-      total += weights_[i];
-    } else if (reached_[i] >= low) {
-      edge_.push_back(static_cast<std::uint32_t>(i));
-    }
+    const bool is_chosen = reached_[i] >= certain, is_edge = !is_chosen & (reached_[i] >= low);
+    chosen_[chosen] = places_[i];
+    chosen += is_chosen;
+    total += is_chosen ? weights_[i] : 0.0f;
+    edge_[edge] = static_cast<std::uint32_t>(i);
+    edge += is_edge;
   }
+  chosen_.resize(chosen);
+  edge_.resize(edge);
   std::sort(edge_.begin(), edge_.end(), [&](std::uint32_t a, std::uint32_t b) {
     return reached_[a] != reached_[b] ? reached_[a] > reached_[b] : places_[a] < places_[b];
   });

@@ -32,7 +32,7 @@ void count_allowed(const std::uint16_t* allowed, const std::int64_t* begins, std
 }
 
 void copy_allowed(const Part& part, const std::uint16_t* allowed, const Copy& copy) {
-  const std::int64_t whole[2] = {0, part.run.blocks}, stride = part.run.stride;
+  const std::int64_t whole[2] = {0, part.run.blocks}, stride = part.run.stride, rest = part.run.rest_stride;
   const std::int64_t leaves = part.leaves == 0 ? 1 : part.leaves;
   const std::int64_t* begins = part.leaves == 0 ? whole : part.begins;
   for (std::int64_t leaf = 0; leaf < leaves; ++leaf) {
@@ -46,6 +46,7 @@ void copy_allowed(const Part& part, const std::uint16_t* allowed, const Copy& co
         const std::uint8_t* source = part.run.codes + block * kBlock * stride + 4 * lane;
         std::uint8_t* target = copy.codes + to / kBlock * kBlock * stride + 4 * (to % kBlock);
         for (std::int64_t j = 0; j < stride * kBlock; j += 4 * kBlock) std::memcpy(target + j, source + j, 4);
+        if (rest > 0) std::memcpy(copy.rest + to * rest, part.run.rest + from * rest, static_cast<std::size_t>(rest));
         copy.scale[to] = part.run.scale[from];
         if (copy.bias != nullptr) copy.bias[to] = part.run.bias[from];
         copy.order[to] = part.order[from];

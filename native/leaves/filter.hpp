@@ -18,6 +18,7 @@ void count_allowed(const std::uint16_t* allowed, const std::int64_t* begins, std
 struct Copy {
   const std::int64_t* begins;  // [leaves + 1] each leaf's first block
   std::uint8_t* codes;
+  std::uint8_t* rest;  // null where the part has none
   float* scale;
   float* bias;  // null where the part has none
   std::uint32_t* order;

@@ -20,20 +20,33 @@ constexpr int kTile = 4;       // queries that one call takes
 // Bytes that a block takes for each row: whole groups of four.
 constexpr std::int64_t code_stride(std::int64_t dim) { return (dim + 3) / 4 * 4; }
 
-// Blocks that lie one after another.
+// What codes are relative to. Rows that all lie far to one side would otherwise spend their bits on what they
+// share. The mirrors M turn the directions in which rows differ most to the front, one to an axis: a vector x becomes
+// x - M'Wx, where the weights W say what to take of each mirror.
+struct Frame {
+  const float* origin;    // [dim]
+  const float* mirrors;   // [turned, dim]
+  const float* weights;   // [turned, dim]
+  std::int64_t turned;    // 0: the axes are those of the rows
+};
+
+// Blocks that lie one after another. They hold all the codes of their rows, or the first ones alone: the heads.
 struct Run {
   const std::uint8_t* codes;     // [blocks][stride / 4][16][4]
   const float* scale;            // [blocks * 16]; NaN where there is no row, so that no comparison holds
   const float* bias;             // [blocks * 16] added to a score; null: nothing
   const std::uint16_t* allowed;  // [blocks] a bit a row; null: all
   std::int64_t blocks;
-  std::int64_t stride;
+  std::int64_t stride;           // codes of a row in its block
+  const std::uint8_t* rest;      // [blocks * 16][rest_stride] the codes of a row that its head lacks; null: none
+  std::int64_t rest_stride;
 };
 
 struct Query {
-  const std::int8_t* codes;  // [stride]
-  std::int32_t start;        // -128 * (sum of the codes): undoes the + 128 of the rows
+  const std::int8_t* codes;  // [stride + rest_stride]
+  std::int32_t start;        // -128 * (sum of the codes that meet a block): undoes the + 128 of the rows
   float weight;              // of the rows' bias
+  std::int32_t rest_start;   // as start, of the codes that meet the rest of a row
 };
 
 // Rows that a query has met and whose scores reached its threshold. There is room for one block more than the
@@ -64,6 +77,10 @@ struct Kernels {
   // and kTile queries, whose buffers have room for all their rows.
   void (*hits)(const Run& run, std::uint32_t place, const Query* const* queries, Hits* const* hits, int count);
 
+  // Adds what the rest of their codes says to the scores of some rows of the run, whose first row is called `place`.
+  void (*complete)(const Run& run, std::uint32_t place, const Query& query, const std::uint32_t* places,
+                   std::int64_t count, float* scores);
+
   // The highest of some scores; NaN counts for nothing.
   float (*highest)(const float* scores, std::int64_t count);
   // How many scores reach a threshold, and what those that do weigh together.
@@ -75,6 +92,8 @@ struct Kernels {
                            float* reached);
   // Turns the scores of leaves' centroids into those to expect of their nearest rows.
   void (*expect_near)(float* scores, const float* spreads, std::int64_t leaves, const Nearness& near);
+  // Turns vectors, [count, dim], to the axes of their codes. There is room for `turned` values a vector in `along`.
+  void (*turn)(const Frame& frame, std::int64_t dim, float* vectors, std::int64_t count, float* along);
 };
 
 // From half of minus the squared distance to a centroid, less |q|^2 / 2, to minus that of the leaf's nearest row:
@@ -92,6 +111,23 @@ inline __attribute__((always_inline)) void expect_near_each(float* scores, const
     const float beyond = std::sqrt(squared * n.unit) - n.reach * spread;
     // Where floats do not reach it is NaN, which this order of arguments makes the lowest: still a leaf.
     scores[leaf] = std::max(kLowest, -(beyond * std::abs(beyond) + n.variance * spread * spread) * inverse);
+  }
+}
+
+// vector - sum of along[i] * rows[i]; each table compiles it for its own instructions.
+inline __attribute__((always_inline)) void subtract_each(const float* rows, std::int64_t count, std::int64_t dim,
+                                                         const float* along, float* __restrict vector) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float by = along[i];
+    for (std::int64_t j = 0; j < dim; ++j) vector[j] -= by * rows[i * dim + j];
+  }
+}
+
+// Asks for the rest of some rows before any of it is read.
+inline void ask_for_rest(const Run& run, std::uint32_t place, const std::uint32_t* places, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::uint8_t* rest = run.rest + static_cast<std::int64_t>(places[i] - place) * run.rest_stride;
+    for (std::int64_t j = 0; j < run.rest_stride; j += 64) __builtin_prefetch(rest + j);
   }
 }
 

@@ -104,6 +104,30 @@ AVX2 void hits(const Run& run, std::uint32_t place, const Query* const* queries,
   }
 }
 
+// The sum of code products of one row whose codes lie side by side.
+AVX2 inline std::int32_t multiply_row(const std::uint8_t* row, const std::int8_t* query, std::int64_t count) {
+  __m256i sums = _mm256_setzero_si256();
+  std::int64_t j = 0;
+  for (; j + 32 <= count; j += 32)
+    sums = add_products(sums, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row + j)),
+                        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query + j)));
+  alignas(32) std::int32_t lanes[8];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), sums);
+  std::int32_t sum = 0;
+  for (const std::int32_t lane : lanes) sum += lane;
+  for (; j < count; ++j) sum += row[j] * query[j];
+  return sum;
+}
+
+AVX2 void complete(const Run& run, std::uint32_t place, const Query& query, const std::uint32_t* places,
+                   std::int64_t count, float* scores) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t row = places[i] - place;
+    const std::int32_t sum = multiply_row(run.rest + row * run.rest_stride, query.codes + run.stride, run.rest_stride);
+    scores[i] += run.scale[row] * static_cast<float>(query.rest_start + sum);
+  }
+}
+
 AVX2 float highest(const float* scores, std::int64_t count) {
   __m256 most = _mm256_set1_ps(-std::numeric_limits<float>::infinity());
   std::int64_t i = 0;
@@ -160,10 +184,31 @@ AVX2 void expect_near(float* scores, const float* spreads, std::int64_t leaves, 
   expect_near_each(scores, spreads, leaves, near);
 }
 
+AVX2 inline float product(const float* a, const float* b, std::int64_t dim) {
+  __m256 sums[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+  std::int64_t j = 0;
+  for (; j + 16 <= dim; j += 16)
+    for (int half = 0; half < 2; ++half)
+      sums[half] = _mm256_fmadd_ps(_mm256_loadu_ps(a + j + 8 * half), _mm256_loadu_ps(b + j + 8 * half), sums[half]);
+  alignas(32) float lanes[8];
+  _mm256_store_ps(lanes, _mm256_add_ps(sums[0], sums[1]));
+  float sum = 0;
+  for (const float lane : lanes) sum += lane;
+  for (; j < dim; ++j) sum += a[j] * b[j];
+  return sum;
+}
+
+AVX2 void turn(const Frame& frame, std::int64_t dim, float* vectors, std::int64_t count, float* along) {
+  for (; count > 0; --count, vectors += dim) {
+    for (std::int64_t i = 0; i < frame.turned; ++i) along[i] = product(frame.weights + i * dim, vectors, dim);
+    subtract_each(frame.mirrors, frame.turned, dim, along, vectors);
+  }
+}
+
 }  // namespace
 
-const Kernels kAvx2 = {"avx2", 63, scores, hits, highest, count_reaching, sum_reaching, reaching,
-                       expect_near};
+const Kernels kAvx2 = {"avx2", 63, scores, hits, complete, highest, count_reaching, sum_reaching, reaching,
+                       expect_near, turn};
 
 }  // namespace shortlist::leaves
 #endif

@@ -9,13 +9,14 @@
 #endif
 #include <immintrin.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <limits>
 
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")))
 // Loops over the sums must be gone for the sums to live in registers.
-#define UNROLLED _Pragma("GCC unroll 4")
+#define UNROLLED _Pragma("GCC unroll 8")
 
 namespace shortlist::leaves {
 namespace {
@@ -129,6 +130,56 @@ AVX512 void hits(const Run& run, std::uint32_t place, const Query* const* querie
   }
 }
 
+AVX512 inline __m512i add_neighbours(__m512i a, __m512i b) {
+  return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+}
+
+// The sum over the lanes of each of four registers.
+AVX512 inline __m128i sum_each(const __m512i (&sums)[4]) {
+  const __m512i first = add_neighbours(sums[0], sums[1]), last = add_neighbours(sums[2], sums[3]);
+  const __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(first, last), _mm512_unpackhi_epi64(first, last));
+  const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+  return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
+// Adds the products of the rest of kRows rows, whose codes lie side by side, to their scores.
+template <int kRows>
+AVX512 inline void complete_rows(const Run& run, std::uint32_t place, const Query& query, const std::uint32_t* places,
+                                 float* scores) {
+  const std::int8_t* codes = query.codes + run.stride;
+  const std::uint8_t* rest[kRows];
+  __m512i sums[kRows];
+  UNROLLED for (int r = 0; r < kRows; ++r) {
+    rest[r] = run.rest + static_cast<std::int64_t>(places[r] - place) * run.rest_stride;
+    sums[r] = _mm512_setzero_si512();
+  }
+  std::int64_t j = 0;
+  for (; j + 64 <= run.rest_stride; j += 64) {
+    const __m512i some = _mm512_loadu_si512(codes + j);
+    UNROLLED for (int r = 0; r < kRows; ++r) add_products(sums[r], _mm512_loadu_si512(rest[r] + j), some);
+  }
+  if (j < run.rest_stride) {
+    const __mmask64 there = ~__mmask64{0} >> (64 - (run.rest_stride - j));
+    const __m512i some = _mm512_maskz_loadu_epi8(there, codes + j);
+    UNROLLED for (int r = 0; r < kRows; ++r)
+      add_products(sums[r], _mm512_maskz_loadu_epi8(there, rest[r] + j), some);
+  }
+  alignas(16) std::int32_t totals[4];
+  if constexpr (kRows == 4)
+    _mm_store_si128(reinterpret_cast<__m128i*>(totals), sum_each(sums));
+  else
+    totals[0] = _mm512_reduce_add_epi32(sums[0]);
+  UNROLLED for (int r = 0; r < kRows; ++r)
+    scores[r] += run.scale[places[r] - place] * static_cast<float>(query.rest_start + totals[r]);
+}
+
+AVX512 void complete(const Run& run, std::uint32_t place, const Query& query, const std::uint32_t* places,
+                     std::int64_t count, float* scores) {
+  std::int64_t i = 0;
+  for (; i + 4 <= count; i += 4) complete_rows<4>(run, place, query, places + i, scores + i);
+  for (; i < count; ++i) complete_rows<1>(run, place, query, places + i, scores + i);
+}
+
 AVX512 float highest(const float* scores, std::int64_t count) {
   __m512 most = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
   std::int64_t i = 0;
@@ -186,10 +237,64 @@ AVX512 void expect_near(float* scores, const float* spreads, std::int64_t leaves
   expect_near_each(scores, spreads, leaves, near);
 }
 
+// Inner products of kVectors vectors with kRows rows: `out[vector * width + row]`.
+template <int kVectors, int kRows>
+AVX512 inline void products(const float* vectors, const float* rows, std::int64_t dim, float* out,
+                            std::int64_t width) {
+  __m512 sums[kVectors][kRows];
+  UNROLLED for (int v = 0; v < kVectors; ++v)
+    UNROLLED for (int r = 0; r < kRows; ++r) sums[v][r] = _mm512_setzero_ps();
+  for (std::int64_t j = 0; j < dim; j += 16) {
+    const __mmask16 there = dim - j >= 16 ? 0xffff : static_cast<__mmask16>((1u << (dim - j)) - 1);
+    __m512 some[kRows];
+    UNROLLED for (int r = 0; r < kRows; ++r) some[r] = _mm512_maskz_loadu_ps(there, rows + r * dim + j);
+    UNROLLED for (int v = 0; v < kVectors; ++v) {
+      const __m512 values = _mm512_maskz_loadu_ps(there, vectors + v * dim + j);
+      UNROLLED for (int r = 0; r < kRows; ++r) sums[v][r] = _mm512_fmadd_ps(values, some[r], sums[v][r]);
+    }
+  }
+  UNROLLED for (int v = 0; v < kVectors; ++v)
+    UNROLLED for (int r = 0; r < kRows; ++r) out[v * width + r] = _mm512_reduce_add_ps(sums[v][r]);
+}
+
+template <int kVectors>
+AVX512 inline void turn_some(const Frame& frame, std::int64_t dim, float* vectors, float* along) {
+  constexpr int kWide = kVectors == 1 ? 8 : 2;  // registers of a vector that are held together
+  std::int64_t i = 0;
+  for (; i + 4 <= frame.turned; i += 4)
+    products<kVectors, 4>(vectors, frame.weights + i * dim, dim, along + i, frame.turned);
+  for (; i < frame.turned; ++i)
+    products<kVectors, 1>(vectors, frame.weights + i * dim, dim, along + i, frame.turned);
+  for (std::int64_t j = 0; j < dim; j += 16 * kWide) {
+    __mmask16 there[kWide];
+    __m512 values[kVectors][kWide];
+    UNROLLED for (int r = 0; r < kWide; ++r) {
+      there[r] = static_cast<__mmask16>((1u << std::clamp<std::int64_t>(dim - j - 16 * r, 0, 16)) - 1);
+      UNROLLED for (int v = 0; v < kVectors; ++v)
+        values[v][r] = _mm512_maskz_loadu_ps(there[r], vectors + v * dim + j + 16 * r);
+    }
+    for (i = 0; i < frame.turned; ++i) {
+      UNROLLED for (int r = 0; r < kWide; ++r) {
+        const __m512 mirror = _mm512_maskz_loadu_ps(there[r], frame.mirrors + i * dim + j + 16 * r);
+        UNROLLED for (int v = 0; v < kVectors; ++v)
+          values[v][r] = _mm512_fnmadd_ps(_mm512_set1_ps(along[v * frame.turned + i]), mirror, values[v][r]);
+      }
+    }
+    UNROLLED for (int r = 0; r < kWide; ++r)
+      UNROLLED for (int v = 0; v < kVectors; ++v)
+        _mm512_mask_storeu_ps(vectors + v * dim + j + 16 * r, there[r], values[v][r]);
+  }
+}
+
+AVX512 void turn(const Frame& frame, std::int64_t dim, float* vectors, std::int64_t count, float* along) {
+  for (; count >= 4; count -= 4, vectors += 4 * dim) turn_some<4>(frame, dim, vectors, along);
+  for (; count > 0; --count, vectors += dim) turn_some<1>(frame, dim, vectors, along);
+}
+
 }  // namespace
 
-const Kernels kAvx512 = {"avx512", 127, scores, hits, highest, count_reaching, sum_reaching, reaching,
-                         expect_near};
+const Kernels kAvx512 = {"avx512", 127, scores, hits, complete, highest, count_reaching, sum_reaching, reaching,
+                         expect_near, turn};
 
 }  // namespace shortlist::leaves
 #endif

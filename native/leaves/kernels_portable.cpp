@@ -1,6 +1,7 @@
 // The kernels of the approximate index in plain C++.
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "kernels.hpp"
 
@@ -42,6 +43,17 @@ void hits(const Run& run, std::uint32_t place, const Query* const* queries, Hits
   }
 }
 
+void complete(const Run& run, std::uint32_t place, const Query& query, const std::uint32_t* places,
+              std::int64_t count, float* scores) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t row = places[i] - place;
+    const std::uint8_t* rest = run.rest + row * run.rest_stride;
+    std::int32_t sum = query.rest_start;
+    for (std::int64_t j = 0; j < run.rest_stride; ++j) sum += rest[j] * query.codes[run.stride + j];
+    scores[i] += run.scale[row] * static_cast<float>(sum);
+  }
+}
+
 float highest(const float* scores, std::int64_t count) {
   float most = -std::numeric_limits<float>::infinity();
   for (std::int64_t i = 0; i < count; ++i) most = scores[i] > most ? scores[i] : most;
@@ -75,9 +87,17 @@ void expect_near(float* scores, const float* spreads, std::int64_t leaves, const
   expect_near_each(scores, spreads, leaves, near);
 }
 
+void turn(const Frame& frame, std::int64_t dim, float* vectors, std::int64_t count, float* along) {
+  for (; count > 0; --count, vectors += dim) {
+    for (std::int64_t i = 0; i < frame.turned; ++i)
+      along[i] = std::inner_product(vectors, vectors + dim, frame.weights + i * dim, 0.0f);
+    subtract_each(frame.mirrors, frame.turned, dim, along, vectors);
+  }
+}
+
 }  // namespace
 
-const Kernels kPortable = {"portable", 127, scores, hits, highest, count_reaching, sum_reaching, reaching,
-                           expect_near};
+const Kernels kPortable = {"portable", 127, scores, hits, complete, highest, count_reaching, sum_reaching, reaching,
+                           expect_near, turn};
 
 }  // namespace shortlist::leaves

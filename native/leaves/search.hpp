@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "../collector.hpp"
-#include "kernels.hpp"
+#include "codes.hpp"
 
 namespace shortlist::leaves {
 
@@ -13,7 +13,7 @@ namespace shortlist::leaves {
 // lie in whole blocks, one leaf after another.
 struct Part {
   std::int64_t dim;
-  const float* origin;          // [dim] what codes and centroids are relative to; the same for all parts
+  Frame frame;                  // what codes are relative to, and centroids to its origin; the same for all parts
   const float* rows;            // [count, dim] to score the best again; null: the codes' scores are final
   const std::int64_t* labels;   // [count] what the caller knows a row by; null: its number
   const std::uint32_t* order;   // [blocks * 16] the row at each place, or kNoRow
@@ -24,6 +24,8 @@ struct Part {
   Run centroids;                // a row a leaf; for inner products the bias is how far its rows spread
   const float* spreads;         // [leaves]
   float reach;                  // how many spreads beyond its centroid a leaf's best row is expected
+  const float* rest_spreads;    // [leaves] of what the rows' heads lack; null where the heads are whole rows
+  float slack;                  // how many of these more a row's rest may add than its centroid's
 };
 
 struct Search {

@@ -14,7 +14,7 @@ namespace {
 // What a row lies beyond the origin.
 void take_relative(const Rows& rows, std::int64_t row, float* relative) {
   const float* values = rows.values + row * rows.dim;
-  for (std::int64_t j = 0; j < rows.dim; ++j) relative[j] = values[j] - rows.origin[j];
+  for (std::int64_t j = 0; j < rows.dim; ++j) relative[j] = values[j] - rows.frame.origin[j];
 }
 
 // Centroids as the kernels read them; a row x scores c.x - |c|^2 / 2, highest at the nearest.
@@ -32,13 +32,14 @@ struct CodedCentroids {
     scale.resize(static_cast<std::size_t>(places));
     bias.assign(static_cast<std::size_t>(places), 0.0f);
     const std::vector<float> origin(static_cast<std::size_t>(dim), 0.0f);  // they are relative already
-    pack({centroids, dim, origin.data()}, order.data(), places, 1, codes.data(), scale.data());
+    const Frame frame{origin.data(), nullptr, nullptr, 0};
+    pack({centroids, dim, frame}, order.data(), places, 1, {codes.data(), code_stride(dim), nullptr, 0, scale.data()});
     for (std::int64_t leaf = 0; leaf < leaves; ++leaf) {
       float square = 0;
       for (std::int64_t j = 0; j < dim; ++j) square += centroids[leaf * dim + j] * centroids[leaf * dim + j];
       bias[static_cast<std::size_t>(leaf)] = -0.5f * square;
     }
-    run = {codes.data(), scale.data(), bias.data(), nullptr, places / kBlock, code_stride(dim)};
+    run = {codes.data(), scale.data(), bias.data(), nullptr, places / kBlock, code_stride(dim), nullptr, 0};
   }
 };
 
@@ -69,7 +70,7 @@ void move_centroids(const Rows& rows, const Tier& tier, std::mt19937_64& random,
       }
       for (std::int64_t j = 0; j < dim; ++j)
         tier.centroids[leaf * dim + j] =
-            static_cast<float>(sum[static_cast<std::size_t>(j)] / static_cast<double>(size) - rows.origin[j]);
+            static_cast<float>(sum[static_cast<std::size_t>(j)] / static_cast<double>(size) - rows.frame.origin[j]);
     }
   });
   const std::int64_t size = begins[largest + 1] - begins[largest];

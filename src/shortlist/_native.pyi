@@ -137,8 +137,10 @@ class LeafPart:
         rows: NDArray[np.float32] | None,
         labels: NDArray[np.int64] | None,
         origin: NDArray[np.float32],
+        mirrors: NDArray[np.float32] | None,
         order: NDArray[np.uint32],
         codes: NDArray[np.uint8],
+        rest: NDArray[np.uint8] | None,
         scale: NDArray[np.float32],
         bias: NDArray[np.float32] | None,
     ) -> None: ...
@@ -148,10 +150,13 @@ class LeafTable:
         self,
         begins: NDArray[np.int64],
         codes: NDArray[np.uint8],
+        rest: NDArray[np.uint8] | None,
         scale: NDArray[np.float32],
         bias: NDArray[np.float32],
         spreads: NDArray[np.float32],
+        rest_spreads: NDArray[np.float32] | None,
         reach: float,
+        slack: float,
     ) -> None: ...
 
 class LeafView:
@@ -178,9 +183,11 @@ def leaf_search(
 def leaf_pack(
     rows: NDArray[np.float32],
     origin: NDArray[np.float32],
+    mirrors: NDArray[np.float32] | None,
     order: NDArray[np.uint32],
     threads: int,
     codes: NDArray[np.uint8],
+    rest: NDArray[np.uint8] | None,
     scale: NDArray[np.float32],
 ) -> None: ...
 def leaf_train(
@@ -210,6 +217,7 @@ def leaf_copy_allowed(
     allowed: NDArray[np.uint16],
     begins: NDArray[np.int64],
     codes: NDArray[np.uint8],
+    rest: NDArray[np.uint8] | None,
     scale: NDArray[np.float32],
     bias: NDArray[np.float32] | None,
     order: NDArray[np.uint32],
@@ -340,6 +348,7 @@ def list_ideal_dcg(
     discounts: NDArray[np.generic],
     ideal: NDArray[np.generic],
 ) -> None: ...
+def normalise(rows: NDArray[np.float32], normalised: NDArray[np.float32]) -> None: ...
 def checksum(bytes: NDArray[np.uint8], threads: int) -> int: ...
 def use_kernels(name: str) -> None: ...
 def kernels_in_use() -> str: ...

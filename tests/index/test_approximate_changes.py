@@ -27,7 +27,7 @@ def exact_of(index: Approximate, vectors: NDArray[np.float32]) -> BruteForce:
 def small_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves and joins for indexes of some hundred items."""
     monkeypatch.setattr("shortlist.index.leaves.FLAT_ROWS", 256)
-    monkeypatch.setattr("shortlist.index.approximate.FRESH_ROWS", 200)
+    monkeypatch.setattr("shortlist.index.joiner.FRESH_ROWS", 200)
 
 
 @pytest.mark.usefixtures("small_leaves")

@@ -31,14 +31,20 @@ def vectors_of(n: int, seed: int = 0) -> NDArray[np.float32]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files of a few hundred vectors in leaves: `dot`, `l2` and `compact`."""
+    """Files of a few hundred vectors in leaves: `dot`, `l2`, `compact`, and `cut` after the fourth code."""
     folder = tmp_path_factory.mktemp("forged")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("shortlist.index.leaves.FLAT_ROWS", 200)
-        for name, options in {"dot": {}, "l2": {"metric": "l2"}, "compact": {"compact": True}}.items():
+        kinds = {"dot": {}, "l2": {"metric": "l2"}, "compact": {"compact": True}}
+        for name, options in (kinds | {"cut": {}}).items():
+            if name == "cut":  # the only one whose codes are
+                patch.setattr("shortlist.index.leaf_frame.NARROWEST", DIM)
+                patch.setattr("shortlist.index.leaf_frame.STEP", 4)
+                patch.setattr("shortlist.index.leaf_frame.LONGEST", 0.7)
             index = Approximate(DIM, **options)
             items = pl.DataFrame({"even": np.arange(COUNT) % 2 == 0})
-            index.fit(np.arange(COUNT), vectors_of(COUNT), items=items).save(folder / name)
+            vectors = vectors_of(COUNT) * np.float32([9, 9, 9, 9, 1, 1])
+            index.fit(np.arange(COUNT), vectors, items=items).save(folder / name)
     return folder
 
 
@@ -191,6 +197,39 @@ def test_a_distance_without_a_bias_or_with_one_that_is_nan_is_refused(folder: Pa
             Approximate.load(forged(folder, header, sections))
 
 
+CUT_FORGERIES: dict[str, Forgery] = {
+    "no mirrors": without("mirrors"),
+    "mirrors of another width": replaced("mirrors", lambda a: a[:, :-1]),
+    "fewer mirrors": replaced("mirrors", lambda a: a[:-1]),
+    "more mirrors": replaced("mirrors", lambda a: np.concatenate([a, a])),
+    "mirrors in double": replaced("mirrors", lambda a: a.astype(np.float64)),
+    "a mirror that is NaN": put("mirrors", (0, 0), np.nan),
+    "a mirror that is too long": put("mirrors", 0, 2),
+    "no rest": without("rest"),
+    "a rest of fewer places": replaced("rest", lambda a: a[:-16]),
+    "a rest of another width": replaced("rest", lambda a: a[:, :-1]),
+    "heads of another width": replaced("codes", lambda a: np.concatenate([a, a], axis=1)),
+    "heads of no width": replaced("codes", lambda a: a[:, :0]),
+    "no spreads of the rest": without("rest_spreads"),
+    "fewer spreads of the rest": replaced("rest_spreads", lambda a: a[:-1]),
+    "a spread of the rest that is NaN": put("rest_spreads", 0, np.nan),
+    "a slack that is NaN": say("slack", float("nan")),
+    "a slack that is negative": say("slack", -1),
+    "leaves without a slack": say("slack", None),
+}
+
+
+@pytest.mark.parametrize("name", CUT_FORGERIES)
+def test_parts_of_cut_codes_that_do_not_fit_together_are_refused_with_the_file_named(
+    folder: Path, name: str
+) -> None:
+    header, sections = opened(folder, "cut")
+    assert sections["rest"].shape[1] == 4
+    CUT_FORGERIES[name](header, sections)
+    with pytest.raises(BundleError, match=r"forged\.index"):
+        Approximate.load(forged(folder, header, sections))
+
+
 def use(path: Path) -> None:
     """Do with a file all that an index is for."""
     index = Approximate.load(path, threads=1)
@@ -216,8 +255,8 @@ def test_any_number_anywhere_is_refused_or_does_no_harm(
     folder: Path, data: st.DataObject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shortlist.index.leaves.FLAT_ROWS", 100)
-    monkeypatch.setattr("shortlist.index.approximate.FRESH_ROWS", 100)
-    header, sections = opened(folder, data.draw(st.sampled_from(["dot", "l2", "compact"]), "file"))
+    monkeypatch.setattr("shortlist.index.joiner.FRESH_ROWS", 100)
+    header, sections = opened(folder, data.draw(st.sampled_from(["dot", "l2", "compact", "cut"]), "file"))
     arrays = sorted(sections.keys() - {"ids", "items"})
     for _ in range(data.draw(st.integers(1, 3), "changes")):
         flat = sections[data.draw(st.sampled_from(arrays), "section")].reshape(-1)
@@ -275,8 +314,8 @@ def test_any_entry_in_the_table_of_sections_is_refused(folder: Path, data: st.Da
 
 @pytest.mark.parametrize(
     "header",
-    [b"", b"{", b"\xff\xfe", b"null", b"[]", b"7", b'"text"', b"{}", b'{"format": 2}', b"[" * 100_000]
-    + [b'{"format": 2, "sections": %s}' % value for value in (b"null", b"7", b"[7]", b"[{}]", b"{}", b"[]")],
+    [b"", b"{", b"\xff\xfe", b"null", b"[]", b"7", b'"text"', b"{}", b'{"format": 3}', b"[" * 100_000]
+    + [b'{"format": 3, "sections": %s}' % value for value in (b"null", b"7", b"[7]", b"[{}]", b"{}", b"[]")],
     ids=lambda header: header[:30].decode(errors="replace") or "nothing",
 )
 def test_a_header_that_makes_no_sense_is_refused_with_the_file_named(folder: Path, header: bytes) -> None:

@@ -22,7 +22,7 @@ KINDS = ["gaussian", "zero", "constant", "two values", "some zero", "long", "sca
 def small_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves from 100 items on, so that small indexes have some."""
     monkeypatch.setattr("shortlist.index.leaves.FLAT_ROWS", 100)
-    monkeypatch.setattr("shortlist.index.approximate.FRESH_ROWS", 100)
+    monkeypatch.setattr("shortlist.index.joiner.FRESH_ROWS", 100)
 
 
 def vectors_of(n: int, dim: int = 8, seed: int = 0) -> NDArray[np.float32]:

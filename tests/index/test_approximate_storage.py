@@ -132,7 +132,7 @@ def test_an_index_that_grew_into_leaves_or_shrank_out_of_them_can_be_loaded(
 ) -> None:
     grown = built(150, compact=compact)
     grown.add(np.arange(300) + 10_000, vectors_of(300, seed=1))
-    monkeypatch.setattr("shortlist.index.approximate.FRESH_ROWS", 50)
+    monkeypatch.setattr("shortlist.index.joiner.FRESH_ROWS", 50)
     shrunk = built(600, compact=compact)
     shrunk.remove(np.arange(500) * 3)
     for seed in range(5):
@@ -206,14 +206,14 @@ def test_a_file_of_the_other_index_says_who_reads_it(saved: Path, tmp_path: Path
         BruteForce.load(saved)
 
 
-@pytest.mark.parametrize(("format_", "remedy"), [(3, "upgrade shortlist"), (1, "save the index again")])
+@pytest.mark.parametrize(("format_", "remedy"), [(4, "upgrade shortlist"), (2, "save the index again")])
 def test_a_file_of_another_format_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: int, remedy: str
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("shortlist.index.sections.FORMAT", format_)
         built(30).save(tmp_path / "index")
-    with pytest.raises(BundleError, match=rf"format {format_}, this version reads 2.*{remedy}"):
+    with pytest.raises(BundleError, match=rf"format {format_}, this version reads 3.*{remedy}"):
         Approximate.load(tmp_path / "index")
 
 

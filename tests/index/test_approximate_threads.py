@@ -21,7 +21,7 @@ EVERYTHING = 10**9  # an effort that looks at every item
 
 @pytest.fixture(autouse=True)
 def joins_happen_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shortlist.index.approximate.FRESH_ROWS", 40)
+    monkeypatch.setattr("shortlist.index.joiner.FRESH_ROWS", 40)
     monkeypatch.setattr("shortlist.index.leaves.FLAT_ROWS", 100)
 
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.reference import exact_top_k, leaf_scores
 
-from shortlist.index.leaves import REACH, LeafPlan, decoded, flat_part, lay_out
-from shortlist.kernels.leaf_codes import BLOCK, NO_ROW, RowCodes, pack_rows
-from shortlist.kernels.leaves import Part, search_parts
+from shortlist.index.leaf_frame import mirrors_to
+from shortlist.index.leaves import LeafPlan, decoded, flat_part, lay_out
+from shortlist.kernels.leaf_codes import BLOCK, NO_ROW, Frame, RowCodes, pack_rows
+from shortlist.kernels.leaves import REACH, Part, search_parts
 
 SIZES = [1, 2, 15, 16, 17, 63, 65, 130, 300]
 DIMS = [1, 2, 3, 4, 5, 7, 8, 17, 64, 101]
@@ -49,18 +50,26 @@ def somewhere(vectors: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     return np.asarray(rng.standard_normal(vectors.shape[1]) * np.abs(vectors).max(), np.float32)
 
 
+def mirrors_of(dim: int, fours: int, rng: np.random.Generator) -> NDArray[np.float32] | None:
+    """Mirrors that turn four times as many directions to the front, but never all; None for none."""
+    head = 4 * min(fours, (dim - 1) // 4)
+    if head == 0:
+        return None
+    return mirrors_to(np.linalg.qr(rng.standard_normal((dim, head)))[0])
+
+
 def in_leaves(
     vectors: NDArray[np.float32],
     leaves: int,
     metric: str,
     rng: np.random.Generator,
-    origin: NDArray[np.float32] | None = None,
+    frame: Frame | None = None,
 ) -> Part:
     """Vectors dealt to leaves at random; some leaves may stay empty."""
-    origin = somewhere(vectors, rng) if origin is None else origin
+    frame = Frame(somewhere(vectors, rng)) if frame is None else frame
     members = rng.integers(0, leaves, len(vectors)).astype(np.uint32)
     centroids = rng.standard_normal((leaves, vectors.shape[1])).astype(np.float32)
-    plan = LeafPlan(origin, centroids, np.zeros(leaves, np.float32), metric)
+    plan = LeafPlan(frame, centroids, np.zeros(leaves, np.float32), metric)
     return lay_out(vectors, members, plan, labels=None, threads=1)
 
 
@@ -72,10 +81,11 @@ def problems(draw: st.DrawFn) -> dict[str, object]:
     leaves = draw(st.sampled_from([0, 0, 1, 2, 7, 8, 9, 16, 17, 33]))
     metric = draw(st.sampled_from(["dot", "l2"]))
     vectors = make(draw(st.sampled_from(KINDS)), n, dim, rng)
+    frame = Frame(somewhere(vectors, rng), mirrors_of(dim, draw(st.integers(0, dim // 4)), rng))
     part = (
-        flat_part(vectors, origin=somewhere(vectors, rng), metric=metric, labels=None, threads=1)
+        flat_part(vectors, frame=frame, metric=metric, labels=None, threads=1)
         if leaves == 0
-        else in_leaves(vectors, leaves, metric, rng)
+        else in_leaves(vectors, leaves, metric, rng, frame)
     )
     queries = make(draw(st.sampled_from([*KINDS[:2], "integers", "small", "zero"])), batch, dim, rng)
     where = None if share is None else rng.random(n) < share
@@ -145,7 +155,7 @@ def test_scores_of_the_codes_are_those_of_the_reference(
     if metric == "l2" and kind == "long":
         vectors *= np.float32(1e-5)  # the ratio of a squared length to a query's step must be a float
     origin = somewhere(vectors, rng)
-    part = flat_part(vectors, origin=origin, metric=metric, labels=None, threads=1)
+    part = flat_part(vectors, frame=Frame(origin), metric=metric, labels=None, threads=1)
     compact = Part(None, n, dim, None, part.rows, None, part.allowed)
     labels, scores = search_parts([compact], queries, n, metric=metric, effort=np.inf, keep=n, threads=1)
     steps = leaf_scores.QUERY_RANGE[instructions]
@@ -168,7 +178,7 @@ def test_codes_lie_where_the_reference_finds_them(dim: int) -> None:
     origin = somewhere(vectors, rng)
     origin[rng.random(dim) < 0.5] = 0
     vectors[6] = origin
-    rows = pack_rows(vectors, order, origin=origin, metric="l2", threads=1)
+    rows = pack_rows(vectors, order, frame=Frame(origin), metric="l2", threads=1)
     expected = [leaf_scores.code(vector, 127) for vector in vectors - origin]
     np.testing.assert_array_equal(
         leaf_scores.unpacked(rows.codes, order, 37, dim), [whole for whole, _ in expected]
@@ -187,7 +197,7 @@ def test_codes_lie_where_the_reference_finds_them(dim: int) -> None:
 def test_what_codes_stand_for_is_the_vector_up_to_half_a_step() -> None:
     vectors = make("heavy", 333, 21, np.random.default_rng(1))
     origin = somewhere(vectors, np.random.default_rng(2))
-    part = flat_part(vectors, origin=origin, metric="dot", labels=None, threads=1)
+    part = flat_part(vectors, frame=Frame(origin), metric="dot", labels=None, threads=1)
     steps = np.abs(vectors - origin).max(1, keepdims=True) / 127
     assert (np.abs(decoded(part) - vectors) <= 0.5001 * steps).all()
     assert (decoded(part) != vectors).any()
@@ -205,7 +215,7 @@ def test_the_leaves_looked_at_are_the_fewest_of_the_best_that_hold_the_effort(
     widths = rng.uniform(0.2, 1.5, leaves)
     vectors = (centres[members] + widths[members, None] * rng.standard_normal((n, dim))).astype(np.float32)
     origin = somewhere(vectors / 3, rng)
-    plan = LeafPlan(origin, np.zeros((leaves, dim), np.float32), np.zeros(leaves, np.float32), metric)
+    plan = LeafPlan(Frame(origin), np.zeros((leaves, dim), np.float32), np.zeros(leaves, np.float32), metric)
     part = lay_out(vectors, members, plan, labels=None, threads=1)
     queries = make("gaussian", 7, dim, rng)
     table, sizes = part.leaves, np.bincount(members, minlength=leaves)
@@ -240,7 +250,7 @@ def test_the_best_by_code_are_all_scored_in_full(instructions: str, metric: str,
     rng = np.random.default_rng(keep)
     vectors, queries = make("gaussian", 3000, 16, rng), make("gaussian", 6, 16, rng)
     origin = somewhere(vectors, rng)
-    part = flat_part(vectors, origin=origin, metric=metric, labels=None, threads=1)
+    part = flat_part(vectors, frame=Frame(origin), metric=metric, labels=None, threads=1)
     k = max(keep // 2, 1)
     found, scores = search_parts([part], queries, k, metric=metric, effort=np.inf, keep=keep, threads=1)
     steps = leaf_scores.QUERY_RANGE[instructions]
@@ -261,9 +271,9 @@ def test_several_parts_answer_as_one(instructions: str, metric: str) -> None:
     labels = rng.permutation(5000)[:700].astype(np.int64)
     labels[:300].sort()
     labels[300:].sort()
-    origin = somewhere(vectors, rng)
+    frame = Frame(somewhere(vectors, rng), mirrors_of(9, 4, rng))
     parts = [
-        Part(some, len(some), 9, called, *_rest(in_leaves(some, 13, metric, rng, origin)))
+        Part(some, len(some), 9, called, *_rest(in_leaves(some, 13, metric, rng, frame)))
         for some, called in ((vectors[:300], labels[:300]), (vectors[300:], labels[300:]))
     ]
     found, scores = search_parts(parts, queries, 20, metric=metric, effort=np.inf, keep=700, threads=1)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tests.reference import leaf_scores
 
 from shortlist.index.leaves import LeafPlan, lay_out
-from shortlist.kernels.leaf_codes import assign_leaves, train_leaves
+from shortlist.kernels.leaf_codes import Frame, assign_leaves, train_leaves
 from shortlist.kernels.leaves import search_parts
 
 
@@ -78,7 +78,7 @@ def test_threads_change_neither_training_nor_codes_nor_results() -> None:
     np.testing.assert_array_equal(one[1], two[1])
     other = train(seed=4, threads=1)
     assert (one[1] != other[1]).any()
-    plan = LeafPlan(np.zeros(32, np.float32), one[0], np.zeros(60, np.float32), "dot")
+    plan = LeafPlan(Frame(np.zeros(32, np.float32)), one[0], np.zeros(60, np.float32), "dot")
     parts = [lay_out(vectors, one[1], plan, labels=None, threads=threads) for threads in (1, 2)]
     np.testing.assert_array_equal(parts[0].rows.codes, parts[1].rows.codes)
     queries = gaussian(600, 32, rng)

@@ -84,9 +84,9 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 def test_a_file_of_a_newer_format_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("shortlist.index.sections.FORMAT", 3)
+        patch.setattr("shortlist.index.sections.FORMAT", 4)
         some_index(3).save(tmp_path / "index")
-    with pytest.raises(BundleError, match=r"format 3, this version reads 2.*upgrade"):
+    with pytest.raises(BundleError, match=r"format 4, this version reads 3.*upgrade"):
         BruteForce.load(tmp_path / "index")
 
 

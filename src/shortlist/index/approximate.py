@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -19,6 +17,7 @@ from shortlist.index.effort import kept_for
 from shortlist.index.filters import Exclude, Where, allowed_slots, excluded_slots
 from shortlist.index.inputs import Ids, Metric, Vectors, as_queries, normalised
 from shortlist.index.item_index import ItemIndex
+from shortlist.index.joiner import Joined, Joiner
 from shortlist.index.leaf_build import built_state, measured
 from shortlist.index.leaf_filter import FilterCache, filtered, scaled_effort
 from shortlist.index.leaf_state import LeafState, Settings
@@ -30,9 +29,6 @@ from shortlist.kernels.leaves import Part, search_parts
 
 # Squares of longer vectors could overflow in float32.
 LONGEST = 1e18
-# Fresh vectors that a search looks at one by one, before they join the leaves.
-FRESH_ROWS = 4096
-FRESH_SHARE = 0.02
 
 
 class Approximate(ItemIndex[LeafState]):
@@ -83,7 +79,7 @@ class Approximate(ItemIndex[LeafState]):
             "l2" if metric == "l2" else "dot", metric == "dot", compact, seed, self.threads
         )
         self._filters = FilterCache()
-        self._joiner: threading.Thread | None = None
+        self._joiner = Joiner(self._adopt)
 
     def fit(
         self,
@@ -203,8 +199,7 @@ class Approximate(ItemIndex[LeafState]):
 
     def settle(self) -> None:
         """Wait until no vectors are joining the leaves in the background."""
-        while (joiner := self._joiner) is not None and joiner.is_alive():
-            joiner.join()
+        self._joiner.wait()
 
     def forked(self) -> Self:
         """An index with the same items for changes that searches of this one are not to see.
@@ -212,7 +207,9 @@ class Approximate(ItemIndex[LeafState]):
         What has been added is shared, so this one must not be changed any more.
         """
         self.settle()
-        return copy.copy(self)
+        fork = copy.copy(self)
+        fork._joiner = Joiner(fork._adopt)
+        return fork
 
     def save(self, path: str | Path) -> None:
         """Write the index to one file, whole or not at all: an older file stays until the new one is done.
@@ -283,31 +280,17 @@ class Approximate(ItemIndex[LeafState]):
         return series, matrix
 
     def _changed(self, state: LeafState) -> LeafState:
-        """Start to join the fresh vectors to the leaves when there are many, unless that is going on."""
-        if state.joining or state.fresh_rows <= max(FRESH_ROWS, FRESH_SHARE * state.base.live):
-            return state
-        taken = replace(state, joining=len(state.fresh))
-        joiner = threading.Thread(target=self._join, args=(taken,), daemon=True)
-        joiner.start()
-        self._joiner = joiner  # only now: who waits takes a thread that has not started for one that is done
-        return taken
+        return self._joiner.take(state)
 
-    def _join(self, taken: LeafState) -> None:
-        try:
-            known = None if taken.needs_training else taken.curve
-            base, curve = measured(self._settings, taken.join(), taken.queries, known=known)
-        except Exception as error:  # the index still answers, only slower
-            warnings.warn(
-                f"could not join new vectors to the leaves: {error!r}", RuntimeWarning, stacklevel=1
-            )
-            base = None
+    def _adopt(self, taken: LeafState, joined: Joined | None) -> None:
         with self._writing:
             state = self._fitted()
             if state.roster.table is not taken.roster.table:  # fitted anew in the meantime
                 return
-            if base is None:
+            if joined is None:
                 self._state = replace(state, joining=0)
             else:
+                base, curve = joined
                 self._state = self._changed(replace(state.adopting(base, taken), curve=curve))
 
 

@@ -12,7 +12,7 @@ from shortlist.index.inputs import Metric, check_metric
 from shortlist.index.leaf_state import LeafState, Settings
 from shortlist.index.sections import MISFITS, Sections, read_sections, write_sections
 from shortlist.index.storage import check_kind, read_roster, roster_sections, unfit
-from shortlist.kernels.leaf_codes import MAX_DIM, NO_ROW, RowCodes, all_places
+from shortlist.kernels.leaf_codes import MAX_DIM, NO_ROW, Frame, RowCodes, all_places
 from shortlist.kernels.leaves import Leaves, Part
 
 KIND = "leaves"
@@ -23,7 +23,11 @@ def write_approximate(path: Path, state: LeafState, *, dim: int, metric: Metric,
     base, settings = state.base, state.settings
     sections = roster_sections(state.roster)
     rows = base.rows
-    sections |= {"origin": rows.origin, "order": rows.order, "codes": rows.codes, "scale": rows.scale}
+    sections |= {"origin": rows.frame.origin, "order": rows.order, "codes": rows.codes, "scale": rows.scale}
+    if rows.frame.mirrors is not None:
+        sections["mirrors"] = rows.frame.mirrors
+    if rows.rest is not None:
+        sections["rest"] = rows.rest
     if rows.bias is not None:
         sections["bias"] = rows.bias
     if base.vectors is not None:
@@ -32,6 +36,8 @@ def write_approximate(path: Path, state: LeafState, *, dim: int, metric: Metric,
         leaves = base.leaves
         sections |= {"begins": leaves.begins, "centroids": leaves.centroids, "spreads": leaves.spreads}
         sections["floors"] = leaves.floors
+        if leaves.rest_spreads is not None:
+            sections["rest_spreads"] = leaves.rest_spreads
     header = {
         "kind": KIND,
         "dim": dim,
@@ -42,6 +48,7 @@ def write_approximate(path: Path, state: LeafState, *, dim: int, metric: Metric,
         "seed": settings.seed,
         "since_training": state.since_training,
         "reach": None if base.leaves is None else base.leaves.reach,
+        "slack": None if base.leaves is None else base.leaves.slack,
         "curve": None if state.curve is None else state.curve.to_json(),
     }
     write_sections(path, header, sections, threads=settings.threads)
@@ -81,8 +88,14 @@ def read_approximate(path: Path, *, threads: int | None) -> tuple[LeafState, dic
 
 def _part(sections: Sections, header: dict[str, Any], settings: Settings) -> Part:
     count, dim = int(header["items"]), int(header["dim"])
+    frame = Frame(sections["origin"], sections.get("mirrors"))
     rows = RowCodes(
-        sections["origin"], sections["order"], sections["codes"], sections["scale"], sections.get("bias")
+        frame,
+        sections["order"],
+        sections["codes"],
+        sections.get("rest"),
+        sections["scale"],
+        sections.get("bias"),
     )
     _check_rows(rows, count)
     if (rows.bias is None) == (settings.metric == "l2"):
@@ -95,8 +108,17 @@ def _part(sections: Sections, header: dict[str, Any], settings: Settings) -> Par
         centroids, spreads = sections["centroids"], sections["spreads"]
         if centroids.shape != (len(spreads), dim):
             raise ValueError(f"centroids of shape {list(centroids.shape)} instead of {[len(spreads), dim]}")
-        floors, reach = sections["floors"], float(header["reach"])
-        leaves = Leaves(sections["begins"], centroids, spreads, floors, reach, settings.metric)
+        leaves = Leaves(
+            sections["begins"],
+            centroids,
+            spreads,
+            sections["floors"],
+            frame,
+            settings.metric,
+            sections.get("rest_spreads"),
+            float(header["reach"]),
+            float(header["slack"]),
+        )
         _check_leaves(leaves)
     part = Part(vectors, count, dim, None, rows, leaves, all_places(rows.order))
     if count:
@@ -127,10 +149,21 @@ def _check_rows(rows: RowCodes, count: int) -> None:
     positive = (rows.scale > 0) & (rows.scale < np.inf)
     if not (positive == there).all() or not (np.isnan(rows.scale) != there).all():
         raise ValueError("a scale is not a positive number, or one is where no vector lies")
-    if not np.isfinite(rows.origin).all():
-        raise ValueError("the origin is not a number")
+    _check_frame(rows.frame)
     if rows.bias is not None and not np.isfinite(rows.bias).all():
         raise ValueError("a bias is not a number")
+
+
+def _check_frame(frame: Frame) -> None:
+    if not np.isfinite(frame.origin).all():
+        raise ValueError("the origin is not a number")
+    if frame.mirrors is None:
+        return
+    if frame.mirrors.dtype != np.float32 or frame.mirrors.ndim != 2:
+        raise ValueError("the mirrors are no matrix of float32")
+    lengths = np.einsum("ij,ij->i", frame.mirrors, frame.mirrors, dtype=np.float64)
+    if not (np.isclose(lengths, 2, atol=1e-3) | (lengths == 0)).all():
+        raise ValueError("a mirror is not as long as the root of 2")
 
 
 def _check_leaves(leaves: Leaves) -> None:
@@ -142,5 +175,9 @@ def _check_leaves(leaves: Leaves) -> None:
         raise ValueError("the tiers' floors do not descend to 0")
     if not 0 <= leaves.reach <= 1e6:
         raise ValueError(f"reach is {leaves.reach}")
-    if not np.isfinite(leaves.centroids).all() or not np.isfinite(leaves.spreads).all():
-        raise ValueError("a centroid or spread is not a number")
+    if not 0 <= leaves.slack <= 1e6:
+        raise ValueError(f"slack is {leaves.slack}")
+    rest_spreads = leaves.spreads if leaves.rest_spreads is None else leaves.rest_spreads
+    for numbers in (leaves.centroids, leaves.spreads, rest_spreads):
+        if not np.isfinite(numbers).all():
+            raise ValueError("a centroid or spread is not a number")

@@ -12,15 +12,12 @@ from torch import Tensor
 
 from shortlist.data.vocabulary import normalise_ids
 from shortlist.errors import ConfigError, DataError, ShapeError, did_you_mean
-from shortlist.kernels import check_finite
+from shortlist.kernels import check_finite, normalise
 
 Metric = Literal["dot", "cosine", "l2"]
 Ids = NDArray[Any] | Tensor | pl.Series | Sequence[int] | Sequence[str]
 Vectors = NDArray[np.float32] | Tensor
 METRICS: tuple[Metric, ...] = ("dot", "cosine", "l2")
-
-# Rows that are normalised at a time, so that their doubles stay small.
-NORMALISED_ROWS = 1 << 16
 
 
 def check_metric(metric: Metric) -> Metric:
@@ -98,12 +95,10 @@ def as_queries(queries: Vectors, dim: int) -> tuple[NDArray[np.float32], bool]:
 
 
 def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows scaled to length 1; zeros stay zeros. The lengths are computed in double, so nothing overflows."""
-    result = np.empty_like(vectors)
-    for start in range(0, len(vectors), NORMALISED_ROWS):
-        rows = vectors[start : start + NORMALISED_ROWS].astype(np.float64)
-        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
-        with np.errstate(invalid="ignore"):  # what is not finite is found and refused later, by its row
-            np.divide(rows, lengths, out=rows, where=lengths > 0)
-        result[start : start + NORMALISED_ROWS] = rows
+    """Rows scaled to length 1; zeros stay zeros. The lengths are computed in double, so nothing overflows.
+
+    What is not finite stays so: it is found and refused later, by its row.
+    """
+    result = np.empty(vectors.shape, np.float32)
+    normalise(np.ascontiguousarray(vectors), result)
     return result

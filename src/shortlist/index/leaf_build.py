@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from shortlist.index.effort import EffortCurve
 from shortlist.index.leaf_state import LeafState, Settings
-from shortlist.index.leaf_trial import Trial, best_reach, likely_queries, measure_efforts
+from shortlist.index.leaf_trial import Trial, best_reach, least_slack, likely_queries, measure_efforts
 from shortlist.index.leaves import Progress, build_part, decoded, without_vectors
 from shortlist.index.roster import Roster
 from shortlist.kernels.leaves import Part
@@ -54,7 +54,7 @@ def measured(
     known: EffortCurve | None = None,
     exact: Part | None = None,
 ) -> tuple[Part, EffortCurve | None]:
-    """A part with the reach that finds most, and its recall by effort; None where it has no leaves.
+    """A part with the reach and slack that find most, and its recall by effort; None where it has no leaves.
 
     Args:
         settings: of the index.
@@ -70,5 +70,8 @@ def measured(
         vectors = decoded(exact) if exact.vectors is None else exact.vectors
         queries = likely_queries(vectors, metric=settings.metric, seed=settings.seed)
     trial = Trial(exact, queries, settings.metric, settings.threads)
-    base = base.reaching(best_reach(base, trial))
+    reach = best_reach(base, trial)
+    base = base.reaching(reach)
+    if base.rows.rest is not None:
+        base = base.reaching(reach, slack=least_slack(base, trial))
     return base, measure_efforts(base, trial)

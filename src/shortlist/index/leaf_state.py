@@ -21,6 +21,7 @@ from shortlist.index.leaves import (
 )
 from shortlist.index.roster import Roster
 from shortlist.index.snapshot import rows_of
+from shortlist.kernels.leaf_codes import Frame
 from shortlist.kernels.leaves import Part
 from shortlist.kernels.segments import Metric
 
@@ -99,7 +100,7 @@ class LeafState:
         if len(ids) == 0:
             return self
         roster, slots = self.roster.put(ids, items)
-        added = self._flat(vectors, slots, self.base.rows.origin)
+        added = self._flat(vectors, slots, self.base.rows.frame)
         return replace(
             self,
             roster=roster,
@@ -148,8 +149,8 @@ class LeafState:
     def adopting(self, base: Part, taken: LeafState) -> LeafState:
         """This state with the base that `taken`, an earlier state, was joined into."""
         newer = self.fresh[len(taken.fresh) :]
-        if base.rows.origin is not self.base.rows.origin:  # searched together, so coded from one origin
-            newer = tuple(self._flat_again((part,), base.rows.origin) for part in newer)
+        if base.rows.frame is not self.base.rows.frame:  # searched together, so coded in one frame
+            newer = tuple(self._flat_again((part,), base.rows.frame) for part in newer)
         changed = [_labels(part) for part in newer]
         gone = _labels(base)[~self.roster.alive[_labels(base)]]
         since = 0 if taken.needs_training else taken.since_training
@@ -173,23 +174,21 @@ class LeafState:
             since_training=self.since_training if whole or not self.needs_training else 0,
         )
 
-    def _flat(
-        self, vectors: NDArray[np.float32], slots: NDArray[np.int64], origin: NDArray[np.float32]
-    ) -> Part:
+    def _flat(self, vectors: NDArray[np.float32], slots: NDArray[np.int64], frame: Frame) -> Part:
         by_slot = np.argsort(slots)
         part = flat_part(
             vectors[by_slot],
-            origin=origin,
+            frame=frame,
             metric=self.settings.metric,
             labels=slots[by_slot],
             threads=self.settings.threads,
         )
         return without_vectors(part) if self.settings.compact else part
 
-    def _flat_again(self, parts: Sequence[Part], origin: NDArray[np.float32]) -> Part:
+    def _flat_again(self, parts: Sequence[Part], frame: Frame) -> Part:
         """The living vectors of some parts in one."""
         slots, vectors = _gathered(parts, [_live_rows(part) for part in parts])
-        return self._flat(vectors, slots, origin)
+        return self._flat(vectors, slots, frame)
 
     def _merged(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         """Merge from the end while a part is less than twice what follows; those being joined stay."""
@@ -200,7 +199,7 @@ class LeafState:
             total += rest[first].live
         tail = rest[first:]
         if len(tail) > 1:
-            tail = [self._flat_again(tail, self.base.rows.origin)]
+            tail = [self._flat_again(tail, self.base.rows.frame)]
         return (*kept, *rest[:first], *tail)
 
 

@@ -24,6 +24,12 @@ MOST_TASTES, BLUR = 5, 0.7
 # for another number.
 REACHES = (4.0, 6.0, 8.0, 12.0, 16.0, 3.0, 2.0, 1.5, 1.0)
 TUNED_FOR = 0.95  # recall
+# How many spreads a row's rest may say more than its leaf's, and the recall that fewer may cost. A search
+# that looks at so many vectors finds all the others, so what it misses was passed over. Likely queries are
+# blurred in all directions, real ones lie along those in which vectors differ: hence a cost so small.
+SLACKS = (16.0, 12.0, 8.0, 6.0, 4.0, 3.0, 2.0)
+DEEP, COST = 65_536, 0.0002
+NEVER_PASSED_OVER = 1e6
 WORTHWHILE_SAVING = 0.97  # of the effort; less is luck
 PRECISION = 1.05  # of the least effort
 
@@ -54,7 +60,7 @@ class Trial:
             effort: of the search.
         """
         if k not in self._best:
-            self._best[k] = self._found(self.exact, k, np.inf, 4 * k + 64)
+            self._best[k] = self._found(_unhurried(self.exact), k, np.inf, 4 * k + 64)
         return recall(self._found(part, k, max(effort, 2.0 * k), kept_for(k)), self._best[k])
 
     def _found(self, part: Part, k: int, effort: float, keep: int) -> NDArray[np.int64]:
@@ -62,6 +68,11 @@ class Trial:
             [part], self.queries, k, metric=self.metric, effort=effort, keep=keep, threads=self.threads
         )
         return labels
+
+
+def _unhurried(part: Part) -> Part:
+    """The same part where no vector is passed over for its head."""
+    return part if part.leaves is None else part.reaching(part.leaves.reach, slack=NEVER_PASSED_OVER)
 
 
 def depths_of(part: Part) -> tuple[int, ...]:
@@ -90,6 +101,25 @@ def best_reach(part: Part, trial: Trial) -> float:
             else:
                 least = middle
     return best
+
+
+def least_slack(part: Part, trial: Trial) -> float:
+    """The slack with which a search reads the rest of the fewest vectors and still misses hardly any.
+
+    Args:
+        part: with leaves, and codes that are cut.
+        trial: what to find.
+    """
+    assert part.leaves is not None
+    k, effort = depths_of(part)[0], min(DEEP, part.live / 2)
+    best, chosen = 0.0, SLACKS[0]
+    for slack in SLACKS:
+        found = trial.recall(part.reaching(part.leaves.reach, slack=slack), k, effort)
+        best = max(best, found)
+        if found < best - COST:
+            break
+        chosen = slack
+    return chosen
 
 
 def measure_efforts(part: Part, trial: Trial) -> EffortCurve:

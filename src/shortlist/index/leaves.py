@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from shortlist.index.leaf_frame import centre_of, frame_of
 from shortlist.kernels.leaf_codes import (
     BLOCK,
     NO_ROW,
+    Frame,
     all_places,
     assign_leaves,
     pack_rows,
     squared_distances,
     squared_norms,
+    squared_rests,
     train_leaves,
 )
-from shortlist.kernels.leaves import Leaves, Part
+from shortlist.kernels.leaves import REACH, SLACK, Leaves, Part
 from shortlist.kernels.segments import Metric
 
 Progress = Callable[[str, float], None]
@@ -27,8 +31,6 @@ Progress = Callable[[str, float], None]
 # Up to so many vectors lie in no leaves: looking at all of them costs no more than choosing some.
 FLAT_ROWS = 4096
 ITERATIONS = 8
-# How many spreads beyond its centroid a leaf's best vector is expected, until it is measured what is best.
-REACH = 4.0
 
 # Shares of the vectors, from the longest down, and how many share a leaf when there are a million. Inner
 # products favour long vectors, so the few that answer most queries lie in small leaves of their own.
@@ -59,25 +61,29 @@ class LeafPlan:
     """Leaves before anything lies in them.
 
     Args:
-        origin: `[dim]` float32, what codes and centroids are relative to.
+        frame: what codes are relative to, and centroids to its origin.
         centroids: `[leaves, dim]` float32.
         floors: `[leaves]` float32, descending: the least squared norm in the leaf's tier.
         metric: `"dot"` or `"l2"`.
         reach: as `Leaves`.
+        slack: as `Leaves`.
     """
 
-    origin: NDArray[np.float32]
+    frame: Frame
     centroids: NDArray[np.float32]
     floors: NDArray[np.float32]
     metric: Metric
     reach: float = REACH
+    slack: float = SLACK
 
     @classmethod
     def of(cls, part: Part) -> LeafPlan:
         """The plan by which the leaves of a part, which has some, were filled."""
         assert part.leaves is not None
         leaves = part.leaves
-        return cls(part.rows.origin, leaves.centroids, leaves.floors, leaves.metric, leaves.reach)
+        return cls(
+            part.rows.frame, leaves.centroids, leaves.floors, leaves.metric, leaves.reach, leaves.slack
+        )
 
     def assign(self, vectors: NDArray[np.float32], *, threads: int | None) -> NDArray[np.uint32]:
         """`[n]` the nearest leaf of each vector in the tier of its length."""
@@ -90,7 +96,7 @@ class LeafPlan:
             leaves = np.flatnonzero(self.floors == floor)
             some = np.ascontiguousarray(vectors[rows])
             centroids = self.centroids[leaves[0] : leaves[-1] + 1]
-            nearest = assign_leaves(some, centroids, origin=self.origin, threads=threads)
+            nearest = assign_leaves(some, centroids, origin=self.frame.origin, threads=threads)
             leaf_of[rows] = nearest + np.uint32(leaves[0])
         return leaf_of
 
@@ -144,11 +150,12 @@ def build_part(
     """
     tell = progress or (lambda what, share: None)
     count = len(vectors)
-    origin = centre_of(vectors)
     if count <= FLAT_ROWS:
-        flat = flat_part(vectors, origin=origin, metric=metric, labels=labels, threads=threads)
+        frame = Frame(centre_of(vectors))
+        flat = flat_part(vectors, frame=frame, metric=metric, labels=labels, threads=threads)
         tell("coding", 1.0)
         return flat
+    frame = frame_of(vectors, seed=seed)
     leaf_of = np.empty(count, np.uint32)
     centroids: list[NDArray[np.float32]] = []
     floors: list[NDArray[np.float32]] = []
@@ -159,7 +166,7 @@ def build_part(
             vectors,
             tier.members,
             tier.leaves,
-            origin=origin,
+            origin=frame.origin,
             iterations=ITERATIONS,
             seed=seed + first,
             threads=threads,
@@ -170,31 +177,25 @@ def build_part(
         first, done = first + tier.leaves, done + len(tier.members)
         tell("clustering", 0.8 * done / count)
     tell("coding", 0.8)
-    plan = LeafPlan(origin, np.concatenate(centroids), np.concatenate(floors), metric)
+    plan = LeafPlan(frame, np.concatenate(centroids), np.concatenate(floors), metric)
     part = lay_out(vectors, leaf_of, plan, labels=labels, threads=threads)
     tell("coding", 1.0)
     return part
 
 
-def centre_of(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`[dim]` the mean of some vectors, zeros where there are none."""
-    total = vectors.sum(axis=0, dtype=np.float64)
-    return np.asarray(total / max(len(vectors), 1), np.float32)
-
-
 def flat_part(
     vectors: NDArray[np.float32],
     *,
-    origin: NDArray[np.float32],
+    frame: Frame,
     metric: Metric,
     labels: NDArray[np.int64] | None,
     threads: int | None,
 ) -> Part:
-    """Vectors that every search looks at, coded relative to an origin."""
+    """Vectors that every search looks at, with their codes in one piece."""
     count = len(vectors)
     order = np.full(-(-count // BLOCK) * BLOCK, NO_ROW)
     order[:count] = np.arange(count)
-    rows = pack_rows(vectors, order, origin=origin, metric=metric, threads=threads)
+    rows = pack_rows(vectors, order, frame=frame, metric=metric, threads=threads)
     return Part(vectors, count, vectors.shape[1], labels, rows, None, all_places(order))
 
 
@@ -222,19 +223,31 @@ def lay_out(
     order = np.full(int(begins[-1]) * BLOCK, NO_ROW)
     firsts = np.cumsum(sizes) - sizes
     order[np.arange(count) + np.repeat(begins[:-1] * BLOCK - firsts, sizes)] = by_leaf
-    rows = pack_rows(vectors, order, origin=plan.origin, metric=metric, threads=threads)
+    frame = plan.frame
+    head = frame.turned or None
+    rows = pack_rows(vectors, order, frame=frame, metric=metric, head=head, threads=threads)
 
     filled = sizes > 0
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     entries = (np.ones(count, np.float32), by_leaf.astype(np.int32), offsets)
     membership = sp.csr_matrix(entries, (leaves, count))
     means = plan.centroids.copy()
-    means[filled] = (membership @ vectors)[filled] / sizes[filled, None] - plan.origin
-    squares = np.bincount(leaf_of, squared_distances(vectors, plan.origin), minlength=leaves)
-    deviations = squares / np.maximum(sizes, 1) - np.einsum("ij,ij->i", means, means, dtype=np.float64)
-    spreads = np.sqrt(np.maximum(deviations, 0.0) / dim).astype(np.float32)
-    table = Leaves(begins, means, spreads, plan.floors, plan.reach, metric)
+    means[filled] = (membership @ vectors)[filled] / sizes[filled, None] - frame.origin
+    squares = np.bincount(leaf_of, squared_distances(vectors, frame.origin), minlength=leaves)
+    spreads = _spreads(squares, sizes, means)
+    rest_spreads = None
+    if head is not None:
+        squares = np.bincount(leaf_of, squared_rests(vectors, frame), minlength=leaves)
+        rest_spreads = _spreads(squares, sizes, means @ frame.axes[head:].T)
+    table = Leaves(begins, means, spreads, plan.floors, frame, metric, rest_spreads, plan.reach, plan.slack)
     return Part(vectors, count, dim, labels, rows, table, all_places(order))
+
+
+def _spreads(squares: NDArray[Any], sizes: NDArray[Any], means: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Root mean square deviations from the means, a dimension, from sums of squared lengths."""
+    of_means = np.einsum("ij,ij->i", means, means, dtype=np.float64)
+    deviations = squares / np.maximum(sizes, 1) - of_means
+    return np.asarray(np.sqrt(np.maximum(deviations, 0.0) / means.shape[1]), np.float32)
 
 
 def leaf_of_rows(part: Part) -> NDArray[np.uint32]:
@@ -255,14 +268,19 @@ def without_vectors(part: Part) -> Part:
 
 def decoded(part: Part) -> NDArray[np.float32]:
     """`[count, dim]` float32: the vectors that a part's codes stand for."""
-    order, codes, scale = part.rows.order, part.rows.codes, part.rows.scale
+    order, codes, scale, frame = part.rows.order, part.rows.codes, part.rows.scale, part.rows.frame
     vectors = np.zeros((part.count, part.dim), np.float32)
     step = 4096  # blocks at a time, so that what is unpacked stays small
     for start in range(0, len(codes), step):
         some = codes[start : start + step]
         groups = some.reshape(len(some), -1, BLOCK, 4).transpose(0, 2, 1, 3)
-        rows = groups.reshape(len(some) * BLOCK, -1)[:, : part.dim].astype(np.float32) - 128
-        places = slice(start * BLOCK, start * BLOCK + len(rows))
+        codes_of = groups.reshape(len(some) * BLOCK, -1)
+        places = slice(start * BLOCK, start * BLOCK + len(codes_of))
+        if part.rows.rest is not None:
+            codes_of = np.concatenate([codes_of, part.rows.rest[places]], axis=1)
         there = order[places] != NO_ROW
-        vectors[order[places][there]] = rows[there] * scale[places][there, None] + part.rows.origin
+        relative = (codes_of[there, : part.dim].astype(np.float32) - 128) * scale[places][there, None]
+        if frame.turned:
+            relative = relative @ frame.axes
+        vectors[order[places][there]] = relative + frame.origin
     return vectors

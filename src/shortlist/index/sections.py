@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 MAGIC = b"shortlist-index\n"
-FORMAT = 2
+FORMAT = 3
 
 
 def write_sections(path: Path, header: dict[str, Any], sections: Sections, *, threads: int | None) -> None:

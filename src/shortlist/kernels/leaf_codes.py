@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 
 from shortlist import _native
@@ -18,22 +19,65 @@ NO_ROW = np.uint32(_native.NO_ROW)
 
 
 @dataclass(frozen=True, eq=False)
+class Frame:
+    """What codes are relative to, the same for all parts of an index.
+
+    Args:
+        origin: `[dim]` float32, a point. Vectors that all lie far to one side would otherwise spend their
+            bits on what they share.
+        mirrors: `[turned, dim]` float32, normals of reflections, each as long as the root of 2 or of no
+            length. One after the other they turn the directions in which vectors differ most to the first
+            axes. None keeps the axes of the vectors.
+
+    Source: Householder, Unitary triangularization of a nonsymmetric matrix (JACM 1958).
+    """
+
+    origin: FloatArray
+    mirrors: FloatArray | None = None
+
+    @property
+    def turned(self) -> int:
+        """How many axes the mirrors choose."""
+        return 0 if self.mirrors is None else len(self.mirrors)
+
+    @cached_property
+    def native(self) -> FloatArray | None:
+        """`[2, turned, dim]` M, the mirrors, and W, with which all reflections are one: x - M'Wx."""
+        if self.mirrors is None:
+            return None
+        mirrors = self.mirrors.astype(np.float64)
+        # What a mirror finds of a vector is what those before it have left: W = M - LW, L below the diagonal.
+        before = np.tril(mirrors @ mirrors.T, -1) + np.eye(self.turned)
+        weights = scipy.linalg.solve_triangular(before, mirrors, lower=True, unit_diagonal=True)
+        return np.stack([mirrors, weights]).astype(np.float32)
+
+    @cached_property
+    def axes(self) -> FloatArray:
+        """`[dim, dim]` the directions of the codes, a row each."""
+        axes = np.eye(len(self.origin), dtype=np.float32)
+        for mirror in () if self.mirrors is None else self.mirrors:
+            axes -= np.outer(mirror, mirror @ axes)
+        return axes
+
+
+@dataclass(frozen=True, eq=False)
 class RowCodes:
     """The eight-bit form of some vectors, each with a scale of its own, 16 side by side.
 
     Args:
-        origin: `[dim]` float32, the point that the codes are relative to, shared by all parts of an index.
-            Vectors that all lie far to one side would otherwise spend their bits on what they share.
+        frame: what they are relative to.
         order: `[places]` uint32, the vector at each place, `NO_ROW` where there is none.
-        codes: `[blocks, stride / 4, 64]` uint8.
+        codes: `[blocks, head / 4, 64]` uint8, the first codes of each vector, or all.
+        rest: `[places, stride - head]` uint8, the others, vector by vector; None where there are none.
         scale: `[places]` float32, NaN where there is no vector.
         bias: `[places]` float32, minus half the squared distances from the origin, for distances; None for
             inner products.
     """
 
-    origin: FloatArray
+    frame: Frame
     order: NDArray[np.uint32]
     codes: NDArray[np.uint8]
+    rest: NDArray[np.uint8] | None
     scale: FloatArray
     bias: FloatArray | None
 
@@ -47,8 +91,8 @@ class RowCodes:
 
     @property
     def nbytes(self) -> int:
-        """How much memory it takes, without the shared origin."""
-        arrays = (self.order, self.codes, self.scale, self.bias)
+        """How much memory it takes, without the shared frame."""
+        arrays = (self.order, self.codes, self.rest, self.scale, self.bias)
         return sum(0 if array is None else array.nbytes for array in arrays)
 
 
@@ -56,8 +100,9 @@ def pack_rows(
     vectors: FloatArray,
     order: NDArray[np.uint32],
     *,
-    origin: FloatArray,
+    frame: Frame,
     metric: Metric,
+    head: int | None = None,
     threads: int | None = None,
 ) -> RowCodes:
     """Code vectors in an order of one's own.
@@ -65,20 +110,23 @@ def pack_rows(
     Args:
         vectors: `[n, dim]` float32, contiguous, finite.
         order: `[places]` row numbers or `NO_ROW`, a multiple of 16.
-        origin: `[dim]` float32, what the codes are relative to; parts that are searched together share it.
+        frame: what the codes are relative to; parts that are searched together share it.
         metric: what the codes will be scored by.
+        head: how many codes of each vector lie in blocks, a multiple of 4; all by default.
         threads: to work with; PyTorch's number by default.
     """
-    dim = vectors.shape[1]
-    codes = np.empty((len(order) // BLOCK, -(-dim // 4), 4 * BLOCK), np.uint8)
+    stride = -(-vectors.shape[1] // 4) * 4
+    head = stride if head is None else head
+    codes = np.empty((len(order) // BLOCK, head // 4, 4 * BLOCK), np.uint8)
+    rest = np.empty((len(order), stride - head), np.uint8) if head < stride else None
     scale = np.empty(len(order), np.float32)
-    _native.leaf_pack(vectors, origin, order, check_threads(threads), codes, scale)
+    _native.leaf_pack(vectors, frame.origin, frame.native, order, check_threads(threads), codes, rest, scale)
     bias = None
     if metric == "l2":
         there = order != NO_ROW
         bias = np.zeros(len(order), np.float32)
-        bias[there] = -0.5 * squared_distances(vectors, origin)[order[there]]
-    return RowCodes(origin, order, codes, scale, bias)
+        bias[there] = -0.5 * squared_distances(vectors, frame.origin)[order[there]]
+    return RowCodes(frame, order, codes, rest, scale, bias)
 
 
 def squared_norms(vectors: FloatArray) -> FloatArray:
@@ -94,6 +142,17 @@ def squared_distances(vectors: FloatArray, origin: FloatArray) -> FloatArray:
     for start in range(0, len(vectors), step):
         squares[start : start + step] = squared_norms(vectors[start : start + step] - origin)
     return squares
+
+
+def squared_rests(vectors: FloatArray, frame: Frame) -> FloatArray:
+    """`[n]` squared lengths of what vectors lie beyond the origin along the axes that no mirror chose."""
+    squares = squared_distances(vectors, frame.origin)
+    chosen = np.ascontiguousarray(frame.axes[: frame.turned].T)
+    step = 1 << 16
+    for start in range(0, len(vectors), step):
+        some = vectors[start : start + step] - frame.origin
+        squares[start : start + step] -= squared_norms(np.asarray(some @ chosen, np.float32))
+    return np.maximum(squares, 0)
 
 
 def train_leaves(

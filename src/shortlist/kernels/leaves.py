@@ -11,8 +11,13 @@ from numpy.typing import NDArray
 
 from shortlist import _native
 from shortlist.kernels.checks import check_threads
-from shortlist.kernels.leaf_codes import BLOCK, NO_ROW, RowCodes, all_places, pack_rows
+from shortlist.kernels.leaf_codes import BLOCK, NO_ROW, Frame, RowCodes, all_places, pack_rows
 from shortlist.kernels.segments import FloatArray, Metric
+
+# Until it is measured what is best: where vectors spread alike in all directions the best of some hundred
+# lies about 4 spreads beyond the centroid.
+REACH = 4.0
+SLACK = 16.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,16 +30,22 @@ class Leaves:
         spreads: `[leaves]` float32, root mean square deviation from the centroid, a dimension.
         floors: `[leaves]` float32, descending: the squared norm from which on a vector belongs to the leaf's
             tier.
-        reach: how many spreads beyond its centroid a leaf's best vector is expected.
+        frame: what the vectors are coded in.
         metric: what searches rank leaves by.
+        rest_spreads: `[leaves]` float32, as `spreads` along the axes beyond the heads; None: no code is cut.
+        reach: how many spreads beyond its centroid a leaf's best vector is expected.
+        slack: how many spreads of the rest more than its centroid's the rest of a vector may add.
     """
 
     begins: NDArray[np.int64]
     centroids: FloatArray
     spreads: FloatArray
     floors: FloatArray
-    reach: float
+    frame: Frame
     metric: Metric
+    rest_spreads: FloatArray | None = None
+    reach: float = REACH
+    slack: float = SLACK
 
     def __len__(self) -> int:
         return len(self.spreads)
@@ -45,19 +56,31 @@ class Leaves:
         places = -(-len(self) // BLOCK) * BLOCK
         order = np.full(places, NO_ROW)
         order[: len(self)] = np.arange(len(self))
-        there = np.zeros(self.centroids.shape[1], np.float32)  # centroids are relative already
-        coded = pack_rows(self.centroids, order, origin=there, metric=self.metric, threads=1)
+        there = replace(self.frame, origin=np.zeros_like(self.frame.origin))  # centroids are relative already
+        head = None if self.rest_spreads is None else self.frame.turned
+        coded = pack_rows(self.centroids, order, frame=there, metric=self.metric, head=head, threads=1)
         bias = coded.bias
         if bias is None:
             bias = np.zeros(places, np.float32)
             bias[: len(self)] = self.spreads
-        return _native.LeafTable(self.begins, coded.codes, coded.scale, bias, self.spreads, self.reach)
+        return _native.LeafTable(
+            self.begins,
+            coded.codes,
+            coded.rest,
+            coded.scale,
+            bias,
+            self.spreads,
+            self.rest_spreads,
+            self.reach,
+            self.slack,
+        )
 
     @property
     def nbytes(self) -> int:
         """How much memory they take, with the coded centroids."""
         coded: int = len(self) * (-(-self.centroids.shape[1] // 4) * 4 + 8)
-        return self.begins.nbytes + self.centroids.nbytes + self.spreads.nbytes + coded
+        spreads = self.spreads.nbytes * (1 if self.rest_spreads is None else 2)
+        return self.begins.nbytes + self.centroids.nbytes + spreads + coded
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +118,11 @@ class Part:
             self.count,
             self.vectors,
             self.labels,
-            rows.origin,
+            rows.frame.origin,
+            rows.frame.native,
             rows.order,
             rows.codes,
+            rows.rest,
             rows.scale,
             rows.bias,
         )
@@ -126,10 +151,10 @@ class Part:
         """The same part, sharing its arrays, with other vectors allowed."""
         return replace(self, allowed=allowed, native_shared=self.native_part)
 
-    def reaching(self, reach: float) -> Part:
-        """The same part, which has leaves, sharing its arrays, with another reach."""
+    def reaching(self, reach: float, *, slack: float | None = None) -> Part:
+        """The same part, which has leaves, sharing its arrays, with another reach, or slack too."""
         assert self.leaves is not None
-        leaves = replace(self.leaves, reach=reach)
+        leaves = replace(self.leaves, reach=reach, slack=self.leaves.slack if slack is None else slack)
         return replace(self, leaves=leaves, native_shared=self.native_part)
 
     def where(self, mask: NDArray[np.bool_]) -> Part:
@@ -147,15 +172,17 @@ class Part:
         sizes = np.array([self.live], np.float32) if self.sizes is None else self.sizes
         begins = np.concatenate([[0], np.cumsum(-(-sizes.astype(np.int64) // BLOCK))]).astype(np.int64)
         places = int(begins[-1]) * BLOCK
+        rest = self.rows.rest
         rows = RowCodes(
-            self.rows.origin,
+            self.rows.frame,
             np.empty(places, np.uint32),
             np.empty((places // BLOCK, *self.rows.codes.shape[1:]), np.uint8),
+            None if rest is None else np.empty((places, rest.shape[1]), np.uint8),
             np.empty(places, np.float32),
             None if self.rows.bias is None else np.empty(places, np.float32),
         )
         _native.leaf_copy_allowed(
-            self.native, self.allowed, begins, rows.codes, rows.scale, rows.bias, rows.order
+            self.native, self.allowed, begins, rows.codes, rows.rest, rows.scale, rows.bias, rows.order
         )
         leaves = None if self.leaves is None else replace(self.leaves, begins=begins)
         return Part(self.vectors, self.count, self.dim, self.labels, rows, leaves, all_places(rows.order))
@@ -175,7 +202,7 @@ def search_parts(
     """About the best k vectors of several parts together.
 
     Args:
-        parts: at least one, all as wide as the queries and coded from one origin; no label may live in two.
+        parts: at least one, all as wide as the queries and coded in one frame; no label may live in two.
         queries: `[batch, dim]` float32, contiguous, finite.
         k: results a query, at least 1.
         metric: `"dot"` or `"l2"`.

@@ -44,7 +44,8 @@ def figures(seeds: Sequence[int], *, quick: bool) -> list[Figure]:
 
 def baselines() -> dict[str, Popularity | ItemKNN | ALS | EASE]:
     """Untrained baselines by the names of their figures."""
-    return {"popularity": Popularity(), "item_knn": ItemKNN(), "als": ALS(), "ease": EASE()}
+    nearest = ItemKNN(neighbours=200, shrinkage=50)
+    return {"popularity": Popularity(), "item_knn": nearest, "als": ALS(), "ease": EASE()}
 
 
 def build_towers(train: sl.Dataset, *, seed: int) -> SetTowers:

@@ -126,7 +126,7 @@ def start_from_factors(model: SetTowers, data: sl.Dataset, *, seed: int) -> None
         for table in (query.embedding, candidate.embedding):
             table.weight.copy_(functional.normalize(vectors, dim=1)[: len(table.weight)])
         query.item_score.copy_((weights - weights.mean())[: len(query.item_score)])
-    # Where an item stands in a set means nothing, and weights that learn follow rare items' noise.
+    # Where an item stands in a set means nothing, and the filter's weights of the items serve as they are.
     query.distance_score.requires_grad_(False)
     query.item_score.requires_grad_(False)
 

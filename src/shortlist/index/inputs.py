@@ -12,7 +12,8 @@ from torch import Tensor
 
 from shortlist.data.vocabulary import normalise_ids
 from shortlist.errors import ConfigError, DataError, ShapeError, did_you_mean
-from shortlist.kernels import check_finite, normalise
+from shortlist.kernels import check_finite
+from shortlist.kernels.lengths import normalise
 
 Metric = Literal["dot", "cosine", "l2"]
 Ids = NDArray[Any] | Tensor | pl.Series | Sequence[int] | Sequence[str]

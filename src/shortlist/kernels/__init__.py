@@ -7,7 +7,6 @@ which rows must be scored at all: a search reads a quarter of the memory and sti
 
 from shortlist.kernels.blocks import RowLists
 from shortlist.kernels.checks import check_finite, check_k
-from shortlist.kernels.lengths import normalise
 from shortlist.kernels.matrix import PreparedVectors, top_k
 from shortlist.kernels.segments import (
     Codes,
@@ -27,7 +26,6 @@ __all__ = [
     "check_k",
     "encode",
     "kernels_in_use",
-    "normalise",
     "search_segments",
     "top_k",
     "use_kernels",

@@ -35,10 +35,10 @@ from shortlist.models import ItemKNN, Popularity, Recommender, Sequential
 QUICK_USERS, QUICK_EPOCHS = 600, 3
 ML1M: dict[str, Any] = {
     "model": {"dim": 64, "dropout": 0.1},
-    "fit": {"epochs": 40, "batch_size": 32, "learning_rate": 2e-3, "schedule": "cosine", "warmup_steps": 100},
+    "fit": {"epochs": 20, "batch_size": 32, "learning_rate": 2e-3, "schedule": "cosine", "warmup_steps": 100},
 }
 BEAUTY: dict[str, Any] = {
-    "model": {"dim": 64, "dropout": 0.3, "length": 50},
+    "model": {"dim": 64, "dropout": 0.5, "length": 50},
     "fit": {
         "epochs": 20,
         "batch_size": 128,

@@ -35,6 +35,8 @@ from shortlist.errors import ConfigError, DataError
         ),
         ("[[funnel.retrieve]]\nkind = 'Eese'\n", r"kind 'Eese' is unknown.*did you mean 'EASE'"),
         ("[[funnel.retrieve]]\nkind = 'EASE'\nl2 = -1.0\n", r"l2 must be a positive.*EASE"),
+        ("[[funnel.retrieve]]\nkind = 'EASE'\nk = 0\n", r"k is 0.*funnel.retrieve.*EASE"),
+        ("[[funnel.retrieve]]\nkind = 'TwoTower'\nrecall = 1.5\n", r"recall is 1.5.*TwoTower"),
         ("[[funnel.retrieve]]\nkind = 'Sequential'\nepochs = 0\n", r"epochs.*Sequential"),
         ("[[funnel.retrieve]]\nkind = 'Sequential'\nblock = 'lstm'\n", r"block.*Sequential"),
         ("[[funnel.retrieve]]\nkind = 'Sequential'\nlenght = 9\n", r"lenght.*did you mean 'length'"),

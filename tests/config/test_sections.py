@@ -154,6 +154,7 @@ def test_the_funnel_is_put_together_as_the_file_says(tmp_path):
     l2 = 20.0
     k = 30
     name = "linear"
+    recall = 0.9
     [[funnel.retrieve]]
     kind = "Popular"
     k = 5
@@ -178,6 +179,7 @@ def test_the_funnel_is_put_together_as_the_file_says(tmp_path):
     assert isinstance(model, EASE)
     assert model.l2 == 20.0
     assert [(each.name, each.k) for each in funnel.retrievers] == [("linear", 30), ("popular", 5)]
+    assert funnel.retrievers[0].recall == 0.9
     assert funnel.postrank == (Diversity(0.4, by="genres"), Cap("genres", at_most=1), Exclude(["i001"]))
     assert funnel.size == 4
     assert funnel.rank is None

@@ -74,7 +74,8 @@ def placed(error: ConfigError, where: str) -> ConfigError:
 @cache
 def _arguments_of(factory: Callable[..., Any]) -> type[BaseModel]:
     """The arguments of a constructor as a pydantic model; every integer fits 32 bits."""
-    hints = get_type_hints(factory.__init__ if isinstance(factory, type) else factory)  # type: ignore[misc]  # only its annotations are read
+    annotated = factory.__init__ if isinstance(factory, type) else factory  # type: ignore[misc]  # only its annotations are read
+    hints = get_type_hints(annotated, include_extras=True)  # with the bounds of numbers
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(factory).parameters.items():
         default = ... if parameter.default is parameter.empty else parameter.default

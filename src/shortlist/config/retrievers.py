@@ -19,6 +19,7 @@ BASELINES: dict[str, type[ALS] | type[EASE] | type[ItemKNN]] = {
 }
 KINDS = ("TwoTower", "Sequential", *BASELINES, "Popular")
 TRAINING_KEYS = ("epochs", "batch_size", "learning_rate")
+NEAREST_KEYS = ("k", "name", "recall")
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def _source(given: Mapping[str, Any], place: str) -> Source:
     if kind == "Popular":
         make(Popular, rest, where=place)
         return Source(kind, arguments=rest)
-    options: dict[str, Any] = {name: rest.pop(name) for name in ("k", "name") if name in rest}
+    options: dict[str, Any] = {name: rest.pop(name) for name in NEAREST_KEYS if name in rest}
     nearest = make(NearestOptions, options, where=place)
     if kind == "Sequential":
         training: dict[str, Any] = {name: rest.pop(name) for name in TRAINING_KEYS if name in rest}
@@ -154,7 +155,7 @@ def _source(given: Mapping[str, Any], place: str) -> Source:
         make(BASELINES[kind], rest, where=place)
     elif rest:
         unknown = next(iter(rest))
-        remedy = did_you_mean(unknown, ("kind", "k", "name"))
+        remedy = did_you_mean(unknown, ("kind", *NEAREST_KEYS))
         raise ConfigError(
             f"unknown key {unknown!r}", where=place, remedy=f"{remedy}; the rest is in [retriever]"
         )

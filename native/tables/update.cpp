@@ -111,6 +111,7 @@ class Stepper {
 
 template <class Rows>
 void step_all(const Rows& table, const Rule& rule, const Gradients& gradients, int threads) {
+  if (gradients.count == 0) return;  // a table may have no rows, by which the touches are divided
   const std::vector<std::uint32_t> bags = bags_of(gradients);
   const int used = useful_threads(threads, gradients.count * table.dim * static_cast<std::int64_t>(sizeof(float)));
   run_threads(used, [&](int thread) {

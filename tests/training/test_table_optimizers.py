@@ -171,3 +171,8 @@ def test_numbers_out_of_range_are_refused() -> None:
     ]:
         with pytest.raises(ConfigError, match=message):
             make(weight, **options)
+
+
+def test_a_step_of_a_table_without_rows_does_nothing():
+    nobody = torch.zeros(0, dtype=torch.int64)
+    update_rows(torch.zeros(0, 4), (), nobody, torch.zeros(0, 4), Rule("sgd", 0.1))

@@ -16,6 +16,8 @@ import pytest
 from cli.cli_cases import shortlist
 
 import shortlist as package
+from shortlist.errors import BundleError
+from shortlist.serving import ServerSettings, create_app
 
 RUN = "from shortlist.cli import main; main()"
 
@@ -102,3 +104,10 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path):
 def test_a_file_that_holds_no_keys_is_refused(tmp_path: Path, content: str):
     (tmp_path / "keys.json").write_text(content)
     assert "not a file of API keys" in shortlist("keys", "list", "--file", tmp_path / "keys.json").err
+
+
+def test_a_missing_bundle_leaves_no_store_behind(tmp_path: Path):
+    store = tmp_path / "store.db"
+    with pytest.raises(BundleError, match=r"manifest\.json"):
+        create_app(tmp_path / "nowhere", ServerSettings(store=f"sqlite:///{store}"))
+    assert not store.exists()

@@ -43,21 +43,18 @@ class Shelf:
     """Which bundle answers. A request sees one engine from beginning to end, and never a mixture of two.
 
     Args:
-        first: folder of the first bundle.
+        first: the first bundle.
         store: whose items take part.
         root: folder that further bundles may come from.
         watch: told the seconds of each stage.
-
-    Raises:
-        BundleError: the first bundle cannot be used.
     """
 
     def __init__(
-        self, first: Path, store: Store, *, root: Path, watch: Watch = lambda stage, seconds: None
+        self, first: Loaded, store: Store, *, root: Path, watch: Watch = lambda stage, seconds: None
     ) -> None:
         self.store, self.root, self.watch = store, root.resolve(), watch
         self._changing = threading.Lock()
-        self._loaded = _load(first)
+        self._loaded = first
         self._previous: Loaded | None = None
         self._version = 0
         self.engine = self._ready(self._loaded)
@@ -79,7 +76,7 @@ class Shelf:
                 where="path",
                 remedy="put the bundle there, or start the server with another --bundles",
             )
-        loaded = _load(folder)
+        loaded = load(folder)
         with self._changing:
             self._put(loaded)
             return self.bundles
@@ -135,7 +132,15 @@ class Shelf:
         return Engine(funnel, name=name, removed=removed, watch=self.watch)
 
 
-def _load(folder: Path) -> Loaded:
+def load(folder: Path) -> Loaded:
+    """Read a bundle that is to answer.
+
+    Args:
+        folder: of the bundle.
+
+    Raises:
+        BundleError: it is missing, damaged or newer.
+    """
     funnel = load_bundle(folder)  # which verifies the seal
     seal = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["seal"]
     return Loaded(seal[:NAME_DIGITS], folder, funnel)

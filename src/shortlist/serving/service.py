@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from shortlist.errors import Error, StoreError
 from shortlist.serving.batching import Batcher, calmly
-from shortlist.serving.bundles import Shelf
+from shortlist.serving.bundles import Shelf, load
 from shortlist.serving.engine import Timed
 from shortlist.serving.keys import KeyFile
 from shortlist.serving.limits import RateLimit, RequestLimit
@@ -51,9 +51,10 @@ class Service:
         self.rate = None if settings.rate is None else RateLimit(settings.rate)
         self.requests = RequestLimit(settings.max_requests)
         self.draining = False
+        first = load(Path(bundle))  # first, so that a bundle that is not there leaves no store behind
         self.store: Store = open_store(settings.store)
         root = Path(bundle).resolve().parent if settings.bundles is None else settings.bundles
-        self.shelf = Shelf(Path(bundle), self.store, root=root, watch=self.telemetry.stage)
+        self.shelf = Shelf(first, self.store, root=root, watch=self.telemetry.stage)
         self._answers = Batcher(
             self._recommend,
             name="answers",

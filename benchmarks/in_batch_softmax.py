@@ -77,6 +77,7 @@ def plain_bf16(queries: Tensor, candidates: Tensor) -> Tensor:
 
 def _compare(batch: int, dim: int, threads: int, *, repeats: int) -> Iterator[Figure]:
     pair = _embeddings(batch, dim)
+    torch.compiler.reset()  # past eight forms of a function it would run eagerly and look slower than it is
     forms = {
         "fp32_ours": ours,
         "fp32_compile": torch.compile(plain, dynamic=False),

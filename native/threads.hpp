@@ -27,26 +27,41 @@ class DefaultFloats {
   std::fenv_t saved_;
 };
 
-// Runs `work(thread)` for threads 0..count-1, the last of them on the caller's own. What one of them throws,
-// such as for want of memory, is thrown again here once all are done.
+// Work on several threads: what one of them throws, such as for want of memory, is kept until all are done.
 template <class Work>
-void run_threads(int count, const Work& work) {
-  std::exception_ptr thrown;
-  std::once_flag first;
-  const auto guarded = [&](int thread) {
+class Guarded {
+ public:
+  explicit Guarded(const Work& work) : work_(work) {}
+
+  void operator()(int part) {
     const DefaultFloats floats;
     try {
-      work(thread);
+      work_(part);
     } catch (...) {
-      std::call_once(first, [&] { thrown = std::current_exception(); });
+      std::call_once(first_, [&] { thrown_ = std::current_exception(); });
     }
-  };
+  }
+
+  void rethrow() const {
+    if (thrown_) std::rethrow_exception(thrown_);
+  }
+
+ private:
+  const Work& work_;
+  std::exception_ptr thrown_;
+  std::once_flag first_;
+};
+
+// Runs `work(thread)` for threads 0..count-1, the last of them on the caller's own.
+template <class Work>
+void run_threads(int count, const Work& work) {
+  Guarded<Work> guarded(work);
   {
     std::vector<std::jthread> helpers;
-    for (int thread = 0; thread + 1 < count; ++thread) helpers.emplace_back(guarded, thread);
+    for (int thread = 0; thread + 1 < count; ++thread) helpers.emplace_back([&guarded, thread] { guarded(thread); });
     guarded(count - 1);
   }
-  if (thrown) std::rethrow_exception(thrown);
+  guarded.rethrow();
 }
 
 // A thread costs some 20 microseconds to start, so each must have more bytes to go through than that.

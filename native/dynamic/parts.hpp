@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "../threads.hpp"
+#include "../team.hpp"
 
 namespace shortlist::dynamic {
 
@@ -11,7 +11,7 @@ namespace shortlist::dynamic {
 template <class Work>
 void run_parts(std::int64_t count, std::int64_t bytes_each, int threads, const Work& work) {
   const int used = useful_threads(threads, count * bytes_each);
-  run_threads(used, [&](int thread) { work(count * thread / used, count * (thread + 1) / used); });
+  run_team(used, [&](int thread) { work(count * thread / used, count * (thread + 1) / used); });
 }
 
 }  // namespace shortlist::dynamic

@@ -111,7 +111,7 @@ template <class Mark>
 void Table::mark(const std::vector<std::int64_t>& rows, int threads, const Mark& mark_row) const {
   const auto count = static_cast<std::int64_t>(rows.size());
   const int used = useful_threads(threads, count * kBytesPerLookup);
-  run_threads(used, [&](int thread) {
+  run_team(used, [&](int thread) {
     for (std::int64_t i = 0; i < count; ++i) {
       const auto at = static_cast<std::size_t>(i);
       if (i + kAhead < count && rows[at + kAhead] >= 0) __builtin_prefetch(&rows_.fact(rows[at + kAhead]), 1);

@@ -8,7 +8,7 @@
 #include <numeric>
 #include <vector>
 
-#include "../threads.hpp"
+#include "../team.hpp"
 #include "kernels.hpp"
 
 namespace shortlist::lists {
@@ -33,7 +33,7 @@ template <class Worker, class Work>
 void for_lists(const Batch& batch, int threads, const Work& work) {
   std::atomic<std::int64_t> next{0};
   constexpr std::int64_t kAtOnce = 16;
-  run_threads(useful_threads(threads, pairs_of(batch) * kBytesPerPair), [&](int) {
+  run_team(useful_threads(threads, pairs_of(batch) * kBytesPerPair), [&](int) {
     Worker worker;
     for (std::int64_t first = next.fetch_add(kAtOnce); first < batch.lists; first = next.fetch_add(kAtOnce))
       for (std::int64_t i = first; i < std::min(first + kAtOnce, batch.lists); ++i)

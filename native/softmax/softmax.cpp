@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "../threads.hpp"
+#include "../team.hpp"
 #include "columns.hpp"
 #include "kernels.hpp"
 
@@ -17,9 +17,8 @@ constexpr float kLn2 = 0.693147180559945309f;
 // where those are wide.
 constexpr std::int64_t kFewRows = 48, kManyRows = 96, kWide = 64;
 constexpr std::int64_t kMostColumns = 1 << 14;  // candidates that meet a block of queries at once
-// PyTorch's threads keep spinning for milliseconds after their own work. A second thread of ours that has to share
-// its core with them pays from about four milliseconds of work on, 2^28 products.
-constexpr std::int64_t kProductsPerByte = 1 << 8;
+// Products that take as long as a byte of memory: a thread pays from 2^24 on, about a millisecond.
+constexpr std::int64_t kProductsPerByte = 1 << 4;
 
 // What is known of every query once it has met some columns. Scores are logarithms to base 2.
 struct Rows {
@@ -217,7 +216,7 @@ class Pass {
   // Every thread's share of the queries, block by block, scored.
   template <class Work>
   void for_each_block(const Work& work) {
-    run_threads(threads_, [&](int thread) {
+    run_team(threads_, [&](int thread) {
       Worker& worker = workers_[static_cast<std::size_t>(thread)];
       const std::int64_t end = problem_.batch * (thread + 1) / threads_;
       for (std::int64_t first = problem_.batch * thread / threads_; first < end; first += worker.most_rows()) {
@@ -229,7 +228,7 @@ class Pass {
 
   void add_up(const std::vector<Partial>& partial, std::int64_t padded, const Gradients& out) const {
     const std::int64_t count = columns_.end - columns_.begin;
-    run_threads(threads_, [&](int thread) {
+    run_team(threads_, [&](int thread) {
       for (std::int64_t j = count * thread / threads_; j < count * (thread + 1) / threads_; ++j) {
         float* grad = out.candidates + (columns_.begin + j) * problem_.dim;
         for (std::int64_t k = 0; k < problem_.dim; ++k) {

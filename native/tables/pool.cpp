@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "../threads.hpp"
+#include "../team.hpp"
 #include "prefetch.hpp"
 
 namespace shortlist::tables {
@@ -13,7 +13,7 @@ namespace {
 template <class Work>
 void share(std::int64_t count, std::int64_t bytes, int threads, const Work& work) {
   const int used = useful_threads(threads, bytes);
-  run_threads(used, [&](int thread) { work(count * thread / used, count * (thread + 1) / used); });
+  run_team(used, [&](int thread) { work(count * thread / used, count * (thread + 1) / used); });
 }
 
 // Shares bags out so that all threads have about as many ids.
@@ -25,7 +25,7 @@ void share(const Bags& bags, std::int64_t bytes_per_id, int threads, const Work&
     if (thread == used) return bags.count;
     return std::lower_bound(bags.offsets, bags.offsets + bags.count, total * thread / used) - bags.offsets;
   };
-  run_threads(used, [&](int thread) { work(first(thread), first(thread + 1)); });
+  run_team(used, [&](int thread) { work(first(thread), first(thread + 1)); });
 }
 
 template <class Number>

@@ -4,7 +4,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "../threads.hpp"
+#include "../team.hpp"
 #include "noise.hpp"
 #include "prefetch.hpp"
 #include "touches.hpp"
@@ -114,7 +114,7 @@ void step_all(const Rows& table, const Rule& rule, const Gradients& gradients, i
   if (gradients.count == 0) return;  // a table may have no rows, by which the touches are divided
   const std::vector<std::uint32_t> bags = bags_of(gradients);
   const int used = useful_threads(threads, gradients.count * table.dim * static_cast<std::int64_t>(sizeof(float)));
-  run_threads(used, [&](int thread) {
+  run_team(used, [&](int thread) {
     Stepper<Rows>(table, rule, gradients, bags).run(touches_of(gradients, table.rows, thread, used));
   });
 }

@@ -1,6 +1,7 @@
 """A recommender system the whole way: retrieval, ranking and post-ranking, trained, evaluated, deployed."""
 
 from shortlist import (
+    calibration,
     data,
     datasets,
     evaluation,
@@ -56,6 +57,7 @@ __all__ = [
     "Tower",
     "TwoTower",
     "Vector",
+    "calibration",
     "data",
     "datasets",
     "evaluation",

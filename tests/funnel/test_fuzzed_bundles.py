@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from funnel_cases import trained_ranker, two_retrievers
 from planted import parts
 
+from shortlist.calibration import Spline
 from shortlist.data import sealed_folder
 from shortlist.data.sealed_folder import MANIFEST
 from shortlist.errors import BundleError, Error
@@ -31,9 +33,10 @@ VALUES: tuple[Any, ...] = (
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("fuzzed") / "bundle"
+    chances = Spline().fit(torch.linspace(-4, 4, 50), (torch.arange(50) % 7 > 3).float())
     funnel = Funnel(
         retrieve=[*two_retrievers(), Popular(5, half_life="9d")],
-        rank=rank.Scored(trained_ranker(), keep=9),
+        rank=rank.Scored(trained_ranker(), keep=9, calibration=chances),
         postrank=[Boost(where="price < 10", by=0.3), Cap("group", 4)],
         data=parts()[0],
     )

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from shortlist.calibration import load_calibrator, save_calibrator
 from shortlist.data.dataset import Dataset
 from shortlist.data.sealed_folder import read_manifest, refuse_foreign, writing
 from shortlist.data.storage import load_dataset, save_dataset
@@ -43,10 +44,13 @@ def save_bundle(funnel: Funnel, path: str | Path, *, metrics: dict[str, float] |
     with writing(path, format=FORMAT, version=VERSION, facts=facts) as folder:
         save_dataset(funnel.data, folder / "data")
         retrievers = [_describe(each, folder, f"retriever-{i}") for i, each in enumerate(funnel.retrievers)]
-        rank = None
+        rank: dict[str, Any] | None = None
         if funnel.rank is not None:
             save_model(funnel.rank.ranker, folder / "ranker")
             rank = {"model": "ranker", "keep": funnel.rank.keep}
+            if funnel.rank.calibration is not None:
+                rank["calibration"] = "ranker/calibration.safetensors"
+                save_calibrator(funnel.rank.calibration, folder / rank["calibration"])
         described = {
             "retrieve": retrievers,
             "rank": rank,
@@ -101,9 +105,10 @@ def _read(folder: Path, files: Collection[str]) -> Funnel:
     ranker = None if described.ranker is None else load_model(folder / described.ranker, data)
     if ranker is not None and not isinstance(ranker, Ranker):
         raise BundleError(f"its ranker is a {type(ranker).__name__}", where=str(file), remedy=AGAIN)
+    calibration = None if described.calibration is None else load_calibrator(folder / described.calibration)
     return Funnel(
         retrieve=[_retriever(each, folder, data) for each in described.retrieve],
-        rank=None if ranker is None else Scored(ranker, keep=described.keep),
+        rank=None if ranker is None else Scored(ranker, keep=described.keep, calibration=calibration),
         postrank=described.postrank,
         size=described.size,
         data=data,

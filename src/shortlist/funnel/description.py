@@ -45,6 +45,7 @@ class FunnelDescription:
         retrieve: the retrievers.
         ranker: the folder of the ranker's model, or None.
         keep: how many candidates the ranker lets through.
+        calibration: the file of the calibration of its scores, or None.
         postrank: the post-rankers.
         size: length of the lists.
         seed: of the post-rankers that explore.
@@ -53,6 +54,7 @@ class FunnelDescription:
     retrieve: tuple[RetrieverDescription, ...]
     ranker: str | None
     keep: int
+    calibration: str | None
     postrank: tuple[PostRanker, ...]
     size: int
     seed: int
@@ -76,6 +78,7 @@ class FunnelDescription:
             retrieve=tuple(_retriever(each) for each in read.several("retrieve")),
             ranker=None if rank is None else rank.model("model"),
             keep=1 if rank is None else rank.value("keep", int),
+            calibration=None if rank is None else rank.optional_file("calibration"),
             postrank=tuple(from_dict(each.fields) for each in read.several("postrank")),
             size=read.value("size", int),
             seed=read.value("seed", int),
@@ -132,6 +135,9 @@ class _Reader:
         if f"{folder}/model.json" not in self.files:
             raise self.refused(f"the bundle has no model {folder!r}")
         return folder
+
+    def optional_file(self, name: str) -> str | None:
+        return self.file(name) if name in self.fields else None
 
     def file(self, name: str) -> str:
         file: str = self.value(name, str)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ class Funnel:
                 "the funnel stands on a test part", remedy="build it on the train part or the whole data"
             )
         self.retrievers: tuple[Retriever, ...] = tuple(each.fit(self.data) for each in retrieve)
-        self.rank = None if rank is None else Scored(rank.ranker.bound_to(self.data), keep=rank.keep)
+        self.rank = None if rank is None else replace(rank, ranker=rank.ranker.bound_to(self.data))
         self.catalogue = self._catalogue()
 
     def run(
@@ -218,7 +218,7 @@ class Funnel:
         grown.data = data
         grown.retrievers = tuple(each.with_items(data, rows) for each in self.retrievers)
         if self.rank is not None:
-            grown.rank = Scored(self.rank.ranker.with_items(data, rows), keep=self.rank.keep)
+            grown.rank = replace(self.rank, ranker=self.rank.ranker.with_items(data, rows))
         grown.catalogue = grown._catalogue()
         return grown
 

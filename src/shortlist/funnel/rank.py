@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Unpack
 
 import torch
 
+from shortlist.calibration import Calibrator
 from shortlist.data.candidates import Candidates
 from shortlist.data.dataset import Dataset
 from shortlist.data.requests import Requests
-from shortlist.errors import ConfigError, DataError
+from shortlist.errors import ConfigError, DataError, NotFittedError
 from shortlist.funnel.retrieve import Retriever, retrieve
 from shortlist.models.list_loader import RankingLists
 from shortlist.models.model import TrainingOptions
@@ -28,18 +29,28 @@ class Scored:
     Args:
         ranker: a trained Ranker.
         keep: how many of each request's candidates go on; more where more are asked for.
+        calibration: fitted; turns the scores into probabilities for the stages after. The order is the
+            ranker's all the same. Give it as `calibration=`.
 
     Raises:
         ConfigError: `keep` is less than 1.
+        NotFittedError: the calibration was not fitted.
     """
 
     ranker: Ranker
     keep: int = 200
+    calibration: Calibrator | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.keep, int) or self.keep < 1:
             raise ConfigError(
                 f"keep must be a whole number from 1, got {self.keep!r}", where="Scored", remedy="such as 200"
+            )
+        if self.calibration is not None and not self.calibration.arrays:
+            raise NotFittedError(
+                f"the calibration {type(self.calibration).__name__} has seen no labels yet",
+                where="Scored",
+                remedy="call its fit(scores, labels) first",
             )
 
     def rank(self, requests: Requests, candidates: Candidates, *, at_least: int = 0) -> Candidates:
@@ -51,10 +62,12 @@ class Scored:
             at_least: how many of each request go on where `keep` is smaller.
 
         Returns:
-            The best `keep` of each request, best first, with the ranker's scores.
+            The best `keep` of each request, best first, with the ranker's scores, calibrated where there is a
+            calibration; `score_ranker` holds what the ranker said.
         """
         scores = self.ranker.score_candidates(requests, candidates)
-        return candidates.with_scores(scores, score_ranker=scores).sorted().top(max(self.keep, at_least))
+        best = candidates.with_scores(scores, score_ranker=scores).sorted().top(max(self.keep, at_least))
+        return best if self.calibration is None else best.with_scores(self.calibration(best.scores))
 
 
 def fit(

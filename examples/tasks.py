@@ -38,7 +38,7 @@ print("rating:", rating(predicted, given).item(), rating.metrics[0].compute())
 # Both at once, with weights that are given, or learned from each task's noise.
 for both in (
     sl.tasks.MultiTask({"retrieval": retrieval, "rating": rating}, weights={"rating": 0.5}),
-    sl.tasks.MultiTask({"retrieval": retrieval, "rating": rating}, uncertainty=True),
+    sl.tasks.MultiTask({"retrieval": retrieval, "rating": rating}, balance="uncertainty"),
 ):
     parts = {
         "retrieval": {"query_embeddings": users, "candidate_embeddings": films, "candidate_ids": ids},

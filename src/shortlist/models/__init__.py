@@ -3,9 +3,11 @@
 from shortlist.models.als import ALS
 from shortlist.models.ease import EASE
 from shortlist.models.evaluation import Evaluation, LosesToPopularity, evaluate
+from shortlist.models.event_scores import predict_objectives, score_events
 from shortlist.models.item_knn import ItemKNN
 from shortlist.models.list_loader import RankingLists
 from shortlist.models.model import Model
+from shortlist.models.objectives import Objectives
 from shortlist.models.popularity import Popularity
 from shortlist.models.ranker import Ranker
 from shortlist.models.recommender import Recommender
@@ -20,6 +22,7 @@ __all__ = [
     "ItemKNN",
     "LosesToPopularity",
     "Model",
+    "Objectives",
     "Popularity",
     "Ranker",
     "RankingLists",
@@ -28,5 +31,7 @@ __all__ = [
     "TwoTower",
     "evaluate",
     "load_model",
+    "predict_objectives",
     "save_model",
+    "score_events",
 ]

@@ -17,11 +17,14 @@ from shortlist.data.loader import BatchLoader
 from shortlist.data.ragged import Ragged
 from shortlist.data.rebinding import rebound
 from shortlist.data.requests import Requests
-from shortlist.errors import ConfigError, DataError, did_you_mean
+from shortlist.errors import ConfigError, did_you_mean
 from shortlist.losses import binary_cross_entropy_with_logits, squared_error, weighted_mean
 from shortlist.models.list_loader import ListLoader, RankingLists, list_batch
 from shortlist.models.list_losses import LIST_LOSSES, LOSSES, Loss
 from shortlist.models.model import Model, TrainingOptions
+from shortlist.models.objective_heads import ObjectiveHeads, ObjectiveLoader
+from shortlist.models.objectives import Objectives
+from shortlist.models.ranker_checks import check_labels, check_lists, check_objectives
 from shortlist.nn.cross import Cross
 from shortlist.nn.encoders import build_encoder
 from shortlist.nn.mlp import MLP
@@ -49,9 +52,10 @@ class Ranker(Model):
         dropout: share of the hidden units that training hides.
         loss: `"softmax"`, `"lambdaloss"`, `"approx_ndcg"` or `"list_mle"` over the candidates of a request,
             `"click"` (binary cross-entropy of a label from 0 to 1) or `"rating"` (squared error).
+        objectives: several labels to learn at once, in place of the loss; the score is their weighted sum.
 
     Raises:
-        ConfigError: the loss is unknown, or there is no feature at all.
+        ConfigError: the loss is unknown, there is no feature at all, or the objectives contradict the rest.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Ranker(Model):
         hidden: Sequence[int] = (64,),
         dropout: float = 0.1,
         loss: Loss = "softmax",
+        objectives: Objectives | None = None,
     ) -> None:
         super().__init__()
         if loss not in LOSSES:
@@ -76,6 +81,9 @@ class Ranker(Model):
         self.query_features, self.candidate_features = tuple(query), tuple(candidate)
         self.scores, self.dim, self.cross_layers = tuple(scores), dim, cross_layers
         self.hidden, self.dropout, self.loss = tuple(hidden), dropout, loss
+        self.objectives = objectives
+        if objectives is not None:
+            check_objectives(self, objectives)
         if loss in LIST_LOSSES:
             self.task = ListwiseRanking(loss=LIST_LOSSES[loss])
 
@@ -90,13 +98,16 @@ class Ranker(Model):
             "hidden": list(self.hidden),
             "dropout": self.dropout,
             "loss": self.loss,
+            "objectives": None if self.objectives is None else self.objectives.to_dict(),
         }
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Ranker:
         """The reverse of `config`."""
         sides = {side: [feature_from_dict(each) for each in config[side]] for side in ("query", "candidate")}
-        return cls(**{**config, **sides})
+        saved = config.get("objectives")
+        objectives = None if saved is None else Objectives.from_dict(saved)
+        return cls(**{**config, **sides, "objectives": objectives})
 
     def features(self, data: Dataset) -> tuple[list[Feature], list[Feature]]:
         """The features of the query and of the candidate."""
@@ -110,6 +121,15 @@ class Ranker(Model):
             self.candidate_encoders = self._encoders(self.candidate_features)
             encoders = [*self.query_encoders, *self.candidate_encoders]
             width = sum(each.dim for each in encoders) + 3 * len(self.scores)
+            if self.objectives is not None:
+                self.heads = ObjectiveHeads(
+                    width,
+                    self.objectives,
+                    cross_layers=self.cross_layers,
+                    hidden=self.hidden,
+                    dropout=self.dropout,
+                )
+                return
             self.crosses = nn.ModuleList(Cross(width) for _ in range(self.cross_layers))
             self.deep = MLP(width, (*self.hidden, 1), dropout=self.dropout)
 
@@ -140,6 +160,7 @@ class Ranker(Model):
         Returns:
             Loss and seconds of each epoch.
         """
+        check_lists(self)
         space = self.build(data, seed=seed)
         loader = ListLoader(
             lists, space, scores=self.scores, batch_size=batch_size, negatives=negatives, seed=seed
@@ -148,17 +169,21 @@ class Ranker(Model):
 
     def make_loader(self, data: Dataset, *, batch_size: int, seed: int) -> BatchLoader:
         """Every labelled event for itself, negative ones too: for clicks and ratings."""
+        if self.objectives is not None:
+            return ObjectiveLoader(
+                data, self.fitted_space(), self.objectives, batch_size=batch_size, seed=seed
+            )
         if self.loss in LIST_LOSSES or self.scores:
             raise ConfigError(
                 "a ranker with a loss over lists, or with retrieval scores, learns from lists of candidates",
                 remedy="call shortlist.rank.fit(ranker, retrievers, data), or set loss='click' or 'rating'",
             )
-        _check_labels(data, self.loss)
+        check_labels(data, self.loss)
         rows = torch.from_numpy(data.is_label).nonzero().flatten()
         return BatchLoader(data, self.fitted_space(), batch_size=batch_size, rows=rows, seed=seed)
 
     def forward(self, batch: Batch) -> Tensor:
-        """The logit, or the predicted rating, of each candidate of a batch.
+        """The logit, the predicted rating or the objectives' weighted sum, of each candidate of a batch.
 
         Args:
             batch: see `list_batch`; without `row`, each request has one candidate.
@@ -166,16 +191,29 @@ class Ranker(Model):
         Returns:
             `[total]`.
         """
+        base = self.inputs(batch)
+        if self.objectives is not None:
+            return self.heads.score(base)
+        crossed = base
+        for cross in self.crosses:
+            crossed = cross(base, crossed)
+        return self.deep(crossed).squeeze(1)  # type: ignore[no-any-return]
+
+    def inputs(self, batch: Batch) -> Tensor:
+        """What the layers after the encoders read: all features of each candidate, side by side.
+
+        Args:
+            batch: see `list_batch`.
+
+        Returns:
+            `[total, width]`.
+        """
         parts = self._encode_query(batch)
         for encoder, feature in zip(self.candidate_encoders, self.candidate_features, strict=True):
             parts.append(encoder(batch[feature.name]))
         if self.scores:
             parts.append(dense(batch, "scores"))
-        base = torch.cat(parts, dim=1)
-        crossed = base
-        for cross in self.crosses:
-            crossed = cross(base, crossed)
-        return self.deep(crossed).squeeze(1)  # type: ignore[no-any-return]
+        return torch.cat(parts, dim=1)
 
     def _encode_query(self, batch: Batch) -> list[Tensor]:
         """The query's features, one row a candidate."""
@@ -192,6 +230,10 @@ class Ranker(Model):
 
     def compute_loss(self, batch: Batch) -> Tensor:
         """The loss of a batch of lists, or of single labelled events."""
+        if self.objectives is not None:
+            encoders = [*self.query_encoders.parameters(), *self.candidate_encoders.parameters()]
+            labels, weights = dense(batch, "labels"), dense(batch, "weight")
+            return self.heads.compute_loss(self.inputs(batch), labels, weights=weights, encoders=encoders)
         logits, labels = self(batch), dense(batch, "label")
         if self.loss in LIST_LOSSES:
             lists = Ragged.from_lengths(logits, torch.bincount(dense(batch, "row")))
@@ -265,22 +307,4 @@ class Ranker(Model):
         return nn.ModuleList(
             build_encoder(feature, space.encodings[feature.name], self.dim, project=False)
             for feature in features
-        )
-
-
-def _check_labels(data: Dataset, loss: Loss) -> None:
-    """Refuse events from which a ranker would learn nothing, or nonsense."""
-    if data.labels is None:
-        raise DataError(
-            f"every event is a plain positive, so a ranker with loss={loss!r} has nothing to tell apart",
-            where=data.name,
-            remedy="name a label column or negative event types in the schema, or use loss='softmax' and "
-            "shortlist.rank.fit",
-        )
-    labels = data.labels[data.is_label]
-    if loss == "click" and not ((labels >= 0) & (labels <= 1)).all():
-        raise DataError(
-            f"labels from {labels.min():g} to {labels.max():g} are no clicks",
-            where=data.name,
-            remedy="use loss='rating', or bring the labels to 0..1",
         )

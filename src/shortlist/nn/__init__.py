@@ -4,6 +4,7 @@ from shortlist.nn.cross import Cross, CrossNetwork
 from shortlist.nn.dynamic import DynamicEmbedding, MappedEmbedding, TableCheckpoints
 from shortlist.nn.embedding import Embedding
 from shortlist.nn.encoders import BagEncoder, DenseEncoder, HistoryEncoder, IndexEncoder
+from shortlist.nn.experts import PLE, MMoE
 from shortlist.nn.interaction import DotInteraction
 from shortlist.nn.mlp import MLP
 from shortlist.nn.multi_hash_embedding import MultiHashEmbedding
@@ -14,6 +15,7 @@ from shortlist.nn.unified_embedding import UnifiedEmbedding
 
 __all__ = [
     "MLP",
+    "PLE",
     "BagEncoder",
     "Cross",
     "CrossNetwork",
@@ -25,6 +27,7 @@ __all__ = [
     "HSTUBlock",
     "HistoryEncoder",
     "IndexEncoder",
+    "MMoE",
     "MappedEmbedding",
     "MultiHashEmbedding",
     "SequenceEncoder",

@@ -87,7 +87,7 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
 
 
-def mean_figure(name: str, values: Sequence[float], target: float) -> Figure:
+def mean_figure(name: str, values: Sequence[float], target: float | None) -> Figure:
     """The mean of several seeds, with their spread."""
     return Figure(name, statistics.mean(values), "", target, spread=(min(values), max(values)))
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 import shortlist as sl
+from benchmarks.quality_filter import singular_vectors
 from shortlist.data import Requests
 from shortlist.data.feature_space import Batch, FeatureSpace, dense
 from shortlist.losses import MASKED_SCORE
-from shortlist.models.interactions import training_matrix
 from shortlist.nn import HistoryEncoder
 
 
@@ -119,7 +118,7 @@ def start_from_factors(model: SetTowers, data: sl.Dataset, *, seed: int) -> None
     model.build(data, seed=seed)
     query, candidate = model.query.encoders["0"], model.candidate.encoders["0"]
     assert isinstance(query, HistoryEncoder)
-    vectors, counts = item_vectors(data, model.query.dim, seed=seed)
+    vectors, _, counts = singular_vectors(data, model.query.dim, seed=seed)
     lengths = vectors.norm(dim=1)
     weights = (lengths.clamp(min=1e-4) * counts.clamp(min=1) ** -0.5).log()
     with torch.no_grad():
@@ -129,19 +128,3 @@ def start_from_factors(model: SetTowers, data: sl.Dataset, *, seed: int) -> None
     # Where an item stands in a set means nothing, and the filter's weights of the items serve as they are.
     query.distance_score.requires_grad_(False)
     query.item_score.requires_grad_(False)
-
-
-def item_vectors(data: sl.Dataset, dim: int, *, seed: int) -> tuple[Tensor, Tensor]:
-    """Right singular vectors `[num_items + 1, dim]`, and the items' numbers of events."""
-    matrix = training_matrix(data)
-    matrix.data[:] = 1
-    users, items = (np.maximum(matrix.sum(axis=axis), 1).astype(np.float32) for axis in (1, 0))
-    counts = torch.from_numpy(matrix.sum(axis=0))
-    matrix = matrix.multiply(users[:, None] ** -0.5).multiply(items[None] ** -0.5).tocoo()
-    places = torch.from_numpy(np.stack([matrix.row, matrix.col]).astype(np.int64))
-    entries = torch.from_numpy(matrix.data)
-    normal = torch.sparse_coo_tensor(places, entries, matrix.shape, check_invariants=False).coalesce()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        _, _, vectors = torch.svd_lowrank(normal, q=dim + 20, niter=4)
-    return vectors[:, :dim].contiguous(), counts

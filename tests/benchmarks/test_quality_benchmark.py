@@ -10,10 +10,13 @@ import polars as pl
 import pytest
 import torch
 from benchmarks import quality_gowalla, quality_ncf
-from benchmarks.quality_sets import SetLoader, SetTowers, item_vectors, start_from_factors
+from benchmarks.quality_filter import FilteredTowers, GraphFilter, singular_vectors, split_nearby
+from benchmarks.quality_sets import SetLoader, SetTowers, start_from_factors
+from torch.nn import functional
 
 import shortlist as sl
 from shortlist.models import Popularity
+from shortlist.models.interactions import training_matrix
 
 
 @pytest.fixture
@@ -79,9 +82,48 @@ def test_the_towers_start_with_unit_vectors_that_span_the_leading_directions(dat
     start_from_factors(model, data, seed=0)
     table = model.candidate.encoders["0"].embedding.weight
     assert torch.allclose(table[1:].norm(dim=1), torch.ones(20))
-    vectors, counts = item_vectors(data, 8, seed=0)
+    vectors, _, counts = singular_vectors(data, 8, seed=0)
     assert int(counts.sum()) == len(data)
     assert torch.allclose(vectors.T @ vectors, torch.eye(8), atol=1e-5)
+
+
+def test_the_filter_is_the_root_of_the_squared_user_item_matrix(data: sl.Dataset) -> None:
+    matrix = torch.from_numpy(training_matrix(data).toarray()).clamp(max=1).double()
+    users, items = (matrix.sum(axis).clamp(min=1) for axis in (1, 0))
+    normal = matrix * users[:, None] ** -0.5 * items**-0.5
+    _, values, vectors = torch.linalg.svd(normal, full_matrices=False)
+    smooth = (vectors.T * values) @ vectors
+    expected = (matrix * users[:, None] ** -0.5 * items**-0.5) @ smooth * items**0.5
+    fixed = GraphFilter(data, 21, seed=0)
+    found = fixed.queries(data.seen) @ fixed.items.T
+    torch.testing.assert_close(found[1:, 1:].double(), expected[1:, 1:], atol=1e-4, rtol=1e-3)
+
+
+def test_a_share_adds_the_towers_scores_to_the_filters(data: sl.Dataset) -> None:
+    model, fixed = towers(data), GraphFilter(data, 8, seed=0)
+    model.item_vectors.copy_(model.embed_items())
+    both = FilteredTowers(model, fixed, share=0.3)
+    requests = data.requests_of(torch.arange(1, 31))
+    items, scores = both.retrieve(requests, 5, exclude=data.seen.take(torch.arange(1, 31)))
+    sums = fixed.queries(requests.history) @ fixed.items.T + 0.3 * (
+        model.embed_queries(requests) @ model.item_vectors.T
+    )
+    seen = data.seen.take(torch.arange(1, 31))
+    sums[seen.row_ids(), seen.values] = -torch.inf
+    torch.testing.assert_close(scores, sums[:, 1:].topk(5).values)
+    torch.testing.assert_close(sums.gather(1, items), scores)
+
+
+def test_items_that_are_held_out_nearby_are_the_nearest_to_one_of_the_users(data: sl.Dataset) -> None:
+    held = torch.from_numpy(split_nearby(data, share=0.4, seed=5))
+    vectors = functional.normalize(singular_vectors(data, 256, seed=5)[0], dim=1)
+    owners, items = torch.from_numpy(data.person_index), torch.from_numpy(data.item_index)
+    for user in owners.unique():
+        mine, out = items[owners == user], held[owners == user]
+        assert int(out.sum()) == max(1, round(len(mine) * 0.4))
+        nearness = vectors[mine] @ vectors[mine].T
+        around = [bool((row[out].min() >= row[~out].max() - 1e-6) | out.all()) for row in nearness]
+        assert any(around)
 
 
 def test_gowalla_is_read_as_its_authors_counted_it(data_dir: Path) -> None:

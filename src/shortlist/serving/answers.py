@@ -11,10 +11,8 @@ from torch import Tensor
 
 from shortlist.data.candidates import Candidates
 from shortlist.errors import SchemaError, did_you_mean
-from shortlist.funnel.explain import found_by
 from shortlist.funnel.funnel import Funnel
 from shortlist.serving.schemas import Recommended, Stage
-from shortlist.serving.stages import Lists
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +53,7 @@ class Speaker:
         *,
         cut: Sequence[str] = (),
         why: Sequence[str] | None = None,
-        stages: Lists | None = None,
+        stages: Sequence[list[Stage]] | None = None,
         fallback: bool = False,
     ) -> list[Recommended]:
         """An answer for each list.
@@ -65,7 +63,7 @@ class Speaker:
             fields: item columns to answer with.
             cut: names of the stages that were left out.
             why: a reason for each item, or None.
-            stages: what came out of each stage, or None.
+            stages: for each list, what came out of each stage, or None.
             fallback: whether no stage had the time.
         """
         bounds = final.items.offsets.tolist()
@@ -80,19 +78,9 @@ class Speaker:
                 bundle=self.bundle,
                 columns={name: values[low:high] for name, values in columns.items()},
                 why=None if why is None else list(why[low:high]),
-                stages=None if stages is None else [self._stage(*each, row) for each in stages],
+                stages=None if stages is None else stages[row],
                 cut=list(cut),
                 fallback=fallback,
             )
             for row, (low, high) in enumerate(pairwise(bounds))
         ]
-
-    def _stage(self, name: str, found: Candidates, row: int) -> Stage:
-        low, high = found.items.offsets[row : row + 2].tolist()
-        finders = found_by(found.sources[low:high], self.funnel.retrievers)
-        return Stage(
-            name,
-            self.ids(found.items.values[low:high]),
-            found.scores[low:high].tolist(),
-            [", ".join(each) for each in finders],
-        )

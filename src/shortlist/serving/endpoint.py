@@ -175,10 +175,10 @@ async def respond(
 def encoded(answer: Struct | Text) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     """An answer's bytes, and the headers that every answer has."""
     if isinstance(answer, Text):
-        content, media_type, style = answer.content, answer.media_type.encode(), answer.style
+        content, media_type, more = answer.content, answer.media_type.encode(), answer.policy
     else:
-        content, media_type, style = _encoder.encode(answer), JSON, ""
-    policy = "default-src 'none'; frame-ancestors 'none'" + (f"; style-src '{style}'" if style else "")
+        content, media_type, more = _encoder.encode(answer), JSON, ""
+    policy = "default-src 'none'; frame-ancestors 'none'" + (f"; {more}" if more else "")
     headers = [
         (b"content-type", media_type),
         (b"content-length", str(len(content)).encode()),

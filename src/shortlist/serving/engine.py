@@ -27,6 +27,7 @@ from shortlist.serving.past import Asked, Past, ask, encode_lists, joined
 from shortlist.serving.remembered import Remembered
 from shortlist.serving.schemas import Ranked, RankRequest, Recommended, RecommendRequest, Similar
 from shortlist.serving.stages import RULES, StageClock, Watch, run_stages
+from shortlist.serving.trace import traces
 
 REMEMBERED = 32  # conditions and post-rankers of requests whose masks and objects are kept
 FALLBACK_ITEMS = 1000  # most popular items that an answer of last resort chooses from
@@ -209,7 +210,8 @@ class Engine:
         if not first.explain:
             return self.speaker.answers(final, first.fields, cut=cut)
         why = reasons(final, requests, self.funnel.retrievers, self.funnel.catalogue).to_list()
-        return self.speaker.answers(final, first.fields, cut=cut, why=why, stages=stages)
+        shown = traces(self.funnel, stages, fields=first.fields, postrank=self._stages(first))
+        return self.speaker.answers(final, first.fields, cut=cut, why=why, stages=shown)
 
     def _mask(self, where: str) -> Tensor:
         check_condition(where)

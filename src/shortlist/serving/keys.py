@@ -16,7 +16,7 @@ from shortlist.errors import ConfigError, did_you_mean
 
 log = logging.getLogger("shortlist.serving")
 
-SCOPES = ("recommend", "events", "items", "users", "bundles", "metrics")
+SCOPES = ("recommend", "events", "items", "users", "bundles", "metrics", "inspect")
 PREFIX = "sl"
 SECRET_BYTES = 32  # drawn at random, so that a plain hash is as good as a slow one
 

@@ -20,7 +20,7 @@ FAILURES = {
     "400": "The request is wrong",
     "401": "There is no valid API key",
     "403": "The key lacks the scope, or the host is not this machine",
-    "404": "The item is not known",
+    "404": "The item is not known, or there is no such file",
     "408": "The body did not come in time",
     "413": "The body is too long",
     "415": "The content type is not application/json",
@@ -28,6 +28,7 @@ FAILURES = {
     "500": "The server failed",
     "503": "The server is busy or stopping, or its store cannot be reached",
 }
+TEXTS = ("text/plain", "text/html", "text/css", "text/javascript", "image/svg+xml", "application/json")
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "code,pre{font-family:ui-monospace,monospace}pre{overflow-x:auto;padding:.7rem;border:1px solid #8888}"
@@ -84,12 +85,12 @@ def page() -> Text:
         f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>"
     )
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-    return Text(content.encode(), "text/html; charset=utf-8", style=f"sha256-{digest}")
+    return Text(content.encode(), "text/html; charset=utf-8", policy=f"style-src 'sha256-{digest}'")
 
 
 def _operation(each: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
     if each.answer is Text:
-        answer: dict[str, Any] = {"text/plain": {}, "text/html": {}, "application/json": {}}
+        answer: dict[str, Any] = {kind: {} for kind in TEXTS}
     else:
         answer = {"application/json": {"schema": schemas[each.answer]}}
     failure = {"application/json": {"schema": schemas[Failure]}}

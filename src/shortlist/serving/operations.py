@@ -55,12 +55,12 @@ class Text:
     Args:
         content: its bytes.
         media_type: what they are.
-        style: hash of the page's style sheet, which it alone may use.
+        policy: what a page may do beyond nothing, as directives of a content security policy.
     """
 
     content: bytes
     media_type: str
-    style: str = ""
+    policy: str = ""
 
 
 @dataclass(frozen=True)

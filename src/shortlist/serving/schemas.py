@@ -49,13 +49,21 @@ class RecommendRequest(Asking, kw_only=True, frozen=True):
     explain: Annotated[bool, Meta(description="say why, and show the list after every stage")] = False
 
 
-class Stage(Struct, frozen=True):
+class Stage(Struct, omit_defaults=True, kw_only=True, frozen=True):
     """A list after one stage, best first."""
 
     name: str
     items: list[Id]
     scores: list[float]
     found_by: list[str]
+    features: Annotated[
+        dict[str, list[float | None]], Meta(description="numbers that the stage adds, such as each score")
+    ] = {}
+    settings: Annotated[dict[str, Any], Meta(description="what decides at the stage")] = {}
+    columns: Annotated[
+        dict[str, list[Any]],
+        Meta(description="the `fields` of the first stage's items, among which are all later ones"),
+    ] = {}
 
 
 class Recommended(Struct, omit_defaults=True, kw_only=True, frozen=True):

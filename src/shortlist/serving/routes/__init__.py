@@ -1,7 +1,7 @@
 """The operations of the server, one file a subject."""
 
 from shortlist.serving.operations import Operation
-from shortlist.serving.routes import bundles, events, health, items, recommend, users
+from shortlist.serving.routes import bundles, console, events, health, items, recommend, users
 
 OPERATIONS: tuple[Operation, ...] = (
     *recommend.OPERATIONS,
@@ -10,4 +10,5 @@ OPERATIONS: tuple[Operation, ...] = (
     *users.OPERATIONS,
     *bundles.OPERATIONS,
     *health.OPERATIONS,
+    *console.OPERATIONS,
 )

@@ -6,11 +6,14 @@ from shortlist.serving.operations import Call, Operation
 from shortlist.serving.refusal import Refusal
 from shortlist.serving.schemas import BundleRequest, Bundles
 from shortlist.serving.service import Service
+from shortlist.serving.stored_bundles import stored_bundles
+from shortlist.serving.views import BundlesView
 
 
-async def get(service: Service, call: Call[None]) -> Bundles:
-    """The bundle in use, and the one before."""
-    return service.shelf.bundles
+async def get(service: Service, call: Call[None]) -> BundlesView:
+    """The bundle in use, the one before, and those that lie ready."""
+    ready, now = await service.do(lambda: stored_bundles(service.shelf.root)), service.shelf.bundles
+    return BundlesView(now.current, now.path, now.previous, ready)
 
 
 async def change(service: Service, call: Call[BundleRequest]) -> Bundles:
@@ -22,7 +25,15 @@ async def change(service: Service, call: Call[BundleRequest]) -> Bundles:
 
 
 OPERATIONS = (
-    Operation("get_bundles", "GET", "/v1/bundles", "Which bundle answers", Bundles, get, "bundles"),
+    Operation(
+        "get_bundles",
+        "GET",
+        "/v1/bundles",
+        "Which bundle answers, and which lie ready",
+        BundlesView,
+        get,
+        "bundles",
+    ),
     Operation(
         "change_bundle",
         "POST",

@@ -5,11 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from shortlist.serving.items import check_columns, whole
+from shortlist.serving.look import find_items, item_view
 from shortlist.serving.operations import Call, Operation
 from shortlist.serving.refusal import Refusal
 from shortlist.serving.schemas import ItemChanged, ItemRequest
 from shortlist.serving.service import Service
 from shortlist.serving.stores import ItemChange
+from shortlist.serving.views import FoundItems, ItemView, SearchQuery
+
+
+async def find(service: Service, call: Call[None]) -> FoundItems:
+    """Items whose id or title holds a text."""
+    query: SearchQuery = call.query
+    return await service.do(lambda: find_items(service.shelf.engine, query.search, query.k))
+
+
+async def get(service: Service, call: Call[None]) -> ItemView:
+    """All that the funnel knows of an item."""
+    return item_view(service.shelf.engine, call.id)
 
 
 async def put(service: Service, call: Call[ItemRequest]) -> ItemChanged:
@@ -55,6 +68,19 @@ def _id(service: Service, call: Call[Any]) -> str:
 
 
 OPERATIONS = (
+    Operation(
+        "find_items",
+        "GET",
+        "/v1/items",
+        "Items whose id or title holds a text, those with the most events first",
+        FoundItems,
+        find,
+        "recommend",
+        query=SearchQuery,
+    ),
+    Operation(
+        "get_item", "GET", "/v1/items/{id}", "All that is known of an item", ItemView, get, "recommend"
+    ),
     Operation(
         "put_item",
         "PUT",

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from shortlist.serving.look import find_users, history_view
 from shortlist.serving.operations import Call, Operation
-from shortlist.serving.schemas import KeptEvent, User, UserErased, UserKept, UserRequest
+from shortlist.serving.schemas import Asking, KeptEvent, User, UserErased, UserKept, UserRequest
 from shortlist.serving.service import Service
+from shortlist.serving.views import FoundUsers, HistoryQuery, HistoryView, SearchQuery
+
+
+async def find(service: Service, call: Call[None]) -> FoundUsers:
+    """Users of the bundle whose id holds a text."""
+    query: SearchQuery = call.query
+    return await service.do(lambda: find_users(service.shelf.engine, query.search, query.k))
+
+
+async def history(service: Service, call: Call[None]) -> HistoryView:
+    """What the next list for a user follows from: the events of the bundle, then those of the store."""
+    user, query = call.id, call.query
+
+    def look() -> HistoryView:
+        return history_view(service.shelf.engine, user, service.past([Asking(user=user)]), query.k)
+
+    return await service.do(look)
 
 
 async def get(service: Service, call: Call[None]) -> User:
@@ -28,6 +46,26 @@ async def delete(service: Service, call: Call[None]) -> UserErased:
 
 
 OPERATIONS = (
+    Operation(
+        "find_users",
+        "GET",
+        "/v1/users",
+        "Users of the bundle whose id holds a text, those with the most events first",
+        FoundUsers,
+        find,
+        "inspect",
+        query=SearchQuery,
+    ),
+    Operation(
+        "get_history",
+        "GET",
+        "/v1/users/{id}/history",
+        "What the next list for a user follows from",
+        HistoryView,
+        history,
+        "inspect",
+        query=HistoryQuery,
+    ),
     Operation("get_user", "GET", "/v1/users/{id}", "Export what is kept of a user", User, get, "users"),
     Operation(
         "put_user",

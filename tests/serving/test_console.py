@@ -26,9 +26,14 @@ def cinema(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(cinema: Path) -> Iterator[str]:
+def app(cinema: Path) -> Any:
     settings = ServerSettings(store=f"sqlite:///{cinema / 'store.db'}", budget=30.0, longest_wait=30.0)
-    with listening(create_app(cinema / "autumn", settings)) as there:
+    return create_app(cinema / "autumn", settings)
+
+
+@pytest.fixture(scope="module")
+def address(app: Any) -> Iterator[str]:
+    with listening(app) as there:
         yield there
 
 
@@ -181,12 +186,50 @@ def test_an_item_that_the_user_had_is_said_to_be_left_out(page: Any, address: st
     assert "the user had it before" in page.inner_text("#item .way")
 
 
+def test_what_just_happened_is_shown_when_the_list_is_asked_for_again(page: Any, address: str):
+    visit(page, address, "a stranger")
+    assert page.locator(".events li").count() == 0
+    before = titles(page)
+    liked = answer(page, address, k=2)["items"]
+    events = [{"id": item, "user": "a stranger", "item": item} for item in liked]
+    assert page.request.post(f"{address}/v1/events", data={"events": events}).ok
+    page.get_by_role("button", name="Ask again").click()
+    expect(page.locator(".events .live")).to_have_text(["since training"] * 2)
+    settle(page)
+    assert titles(page) != before
+
+
+def test_a_stage_that_was_cut_is_named(page: Any, address: str, app: Any):
+    typical = app.state.service.shelf.engine.clock.typical
+    typical["diversity"] = 1e9
+    visit(page, address)
+    typical.pop("diversity")
+    assert "left out for lack of time: diversity" in page.inner_text("#lists [role=status].facts-line")
+    assert page.get_by_role("tab", name="Diversity").count() == 0
+
+
+def test_what_items_are_called_is_text_and_never_a_page(page: Any, address: str, app: Any):
+    title = "<img src=x onerror=alert(1)><b>Bold</b>"
+    page.request.put(f"{address}/v1/items/odd", data={"columns": {"title": title, "genres": ["<i>"]}})
+    app.state.service.shelf.refresh()
+    visit(page, address)
+    page.click("#item-search")
+    page.fill("#item-search", "onerror")
+    expect(page.locator("#item-search-list li span")).to_have_text(title)
+    page.keyboard.press("Enter")
+    expect(page.locator("#item h2")).to_have_text(title)
+    assert page.locator("#item img, #item b, #item i").count() == 0
+    page.request.delete(f"{address}/v1/items/odd")
+
+
 def test_traffic_is_watched_as_it_comes(page: Any, address: str):
     visit(page, address)
     page.get_by_role("link", name="Traffic").click()
     page.wait_for_selector(".tiles dd")
+    page.get_by_role("button", name="Pause").click()
     for _ in range(3):
         answer(page, address, user="u001")
+    page.get_by_role("button", name="Go on").click()
     page.wait_for_selector(".line")
     tiles = dict(
         zip(
@@ -336,7 +379,7 @@ def test_a_key_is_asked_for_kept_in_the_tab_alone_and_its_limits_are_told(
         page.screenshot(path=ARTEFACTS / "key.png")
         page.get_by_label("Key", exact=True).fill("sl_wrong_key")
         page.keyboard.press("Enter")
-        expect(page.locator("#key-problem")).to_contain_text("no valid API key")
+        expect(page.locator("#key-problem")).to_contain_text("not valid")
         page.get_by_label("Key", exact=True).fill(key)
         page.keyboard.press("Enter")
         page.wait_for_selector(".list li")

@@ -44,6 +44,7 @@ async function ask(method, path, { query = {}, body, plain = false }) {
     throw new Refused(0, { what: "the server cannot be reached", remedy: "is it running?" });
   }
   if (answer.ok) return plain ? answer.text() : answer.json();
+  if (answer.status === 401) dispatchEvent(new Event("key-needed"));
   const failure = await answer.json().catch(() => null);
   throw new Refused(answer.status, failure?.error ?? { what: `the server answered ${answer.status}` });
 }

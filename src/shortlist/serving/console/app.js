@@ -27,18 +27,16 @@ async function begin() {
     await lists.start(user);
     return true;
   } catch (error) {
-    if (error.status === 401) {
-      askForKey(key.get() ? error.message : "");
-      return false;
-    }
+    if (error.status === 401) return false; // then a key is asked for
     put(at("lists"), h("p", { class: "problem card", role: "alert" }, error.message));
     return true; // the other views may have what this one lacks
   }
 }
 
-function askForKey(problem) {
+/** The server takes no answer without a key, or this one is no longer valid. */
+function askForKey() {
   const dialog = at("key"), input = at("key-input");
-  at("key-problem").textContent = problem;
+  at("key-problem").textContent = key.get() ? "This key is not valid, or not any more." : "";
   dialog.oncancel = (event) => event.preventDefault(); // nothing can be seen without one
   dialog.querySelector("form").onsubmit = async (event) => {
     event.preventDefault();
@@ -53,8 +51,8 @@ function askForKey(problem) {
 
 /** Shows the view that the address names. */
 function follow() {
-  const [named, user] = location.hash.slice(1).split("/");
-  const view = named in VIEWS ? named : "lists";
+  const [named] = location.hash.slice(1).split("/");
+  const view = Object.hasOwn(VIEWS, named) ? named : "lists";
   for (const name of Object.keys(VIEWS)) {
     const link = document.querySelector(`nav a[href="#${name}"]`);
     at(name).hidden = name !== view;
@@ -64,7 +62,7 @@ function follow() {
   }
   document.title = `${VIEWS[view]} · shortlist`;
   others[view]?.start();
-  if (view === "lists" && user !== undefined) lists?.follow(user === "" ? null : decodeURIComponent(user));
+  if (view === "lists") lists?.follow();
 }
 
 function showTheme() {
@@ -91,6 +89,7 @@ system.addEventListener("change", showTheme);
 at("forget").addEventListener("click", () => { key.forget(); location.reload(); });
 document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); at("main").focus(); });
 addEventListener("hashchange", follow);
+addEventListener("key-needed", askForKey);
 
 showTheme();
 if (await begin()) follow();

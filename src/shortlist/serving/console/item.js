@@ -10,8 +10,8 @@ const LONG = 300; // characters of a column's text
 const dialog = document.getElementById("item");
 dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 
-/** Opens the drawer of an item. steps, history and user are those of the list that is looked at. */
-export async function openItem(id, { funnel, steps, user, history }) {
+/** Opens the drawer of an item. steps, names, history and user are those of the list that is looked at. */
+export async function openItem(id, { funnel, steps, names, user, history }) {
   const title = h("h2", { id: "item-title", tabindex: "-1" }, "…");
   const body = h("div", { class: "body" }, h("p", { class: "note" }, "Asking…"));
   dialog.replaceChildren(
@@ -30,7 +30,7 @@ export async function openItem(id, { funnel, steps, user, history }) {
       steps.length > 0 && way(item, { funnel, steps, history }),
       h("h3", {}, "What is known of it"),
       columns(item, funnel),
-      await neighbours(item.id, (other) => openItem(other, { funnel, steps, user, history })),
+      await neighbours(item.id, names, (other) => openItem(other, { funnel, steps, names, user, history })),
     );
   } catch (error) {
     title.textContent = String(id);
@@ -76,18 +76,26 @@ function columns(item, funnel) {
   ]));
 }
 
-async function neighbours(id, open) {
+async function neighbours(id, names, open) {
   let near;
   try {
     near = await get(`v1/similar/${part(id)}`, { k: NEIGHBOURS });
   } catch {
     return null; // the rest of the drawer stands without them
   }
-  const items = await Promise.all(near.items.map((each) => get(`v1/items/${part(each)}`).catch(() => null)));
+  const titles = await Promise.all(near.items.map((other) => titleOf(other, names)));
   return [
     h("h3", {}, "Nearest items"),
     h("ul", { class: "near" }, near.items.map((other, place) => h("li", {},
-      h("button", { type: "button", class: "link", onclick: () => open(other) }, items[place]?.title || String(other)),
+      h("button", { type: "button", class: "link", onclick: () => open(other) }, titles[place]),
       h("small", {}, score(near.scores[place]))))),
   ];
+}
+
+/** What an item is called; only items that this list has not met are asked for. */
+async function titleOf(id, names) {
+  const known = names.get(String(id));
+  if (known) return known.title;
+  const item = await get(`v1/items/${part(id)}`).catch(() => undefined);
+  return item?.title || String(id);
 }

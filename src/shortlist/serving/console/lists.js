@@ -23,6 +23,7 @@ export function listsView(root, funnel, { stale }) {
   const people = peoplePanel({ choose: (user) => pick(user), open: look });
   const list = h("div", { class: "shown", "aria-live": "off" });
   const facts = h("p", { class: "note facts-line", role: "status" });
+  const again = h("button", { type: "button", class: "quiet", onclick: () => pick(state.user) }, "Ask again");
   const picture = h("div");
   const panel = h("div", { class: "panel", id: "stage-panel", role: "tabpanel", tabindex: "0" });
   const items = picker({
@@ -38,7 +39,8 @@ export function listsView(root, funnel, { stale }) {
   root.replaceChildren(
     people.element,
     h("div", { class: "card listed" },
-      h("h2", {}, "List"), facts, tuningPanel(funnel, calmly(WAIT, (tuning) => tune(tuning))), list),
+      h("div", { class: "head" }, h("h2", {}, "List"), again), facts,
+      tuningPanel(funnel, calmly(WAIT, (tuning) => tune(tuning))), list),
     h("div", { class: "card way-through" }, h("h2", {}, "Funnel"), items.element, picture, panel),
   );
 
@@ -121,14 +123,28 @@ export function listsView(root, funnel, { stale }) {
   /** The user of before, or the one that the address names, or the first that the bundle knows. */
   async function start(before) {
     if (before !== undefined) return pick(before);
-    const [view, named] = location.hash.slice(1).split("/");
-    if (view === "lists" && named !== undefined) return pick(named === "" ? null : decodeURIComponent(named));
+    const named = namedUser();
+    if (named !== undefined) return pick(named);
     const first = await get("v1/users", { k: 1 }).catch(() => ({ users: [] }));
     return pick(first.users.length ? String(first.users[0]) : null);
   }
 
   /** Goes to the user that the address names. */
-  const follow = (user) => { if (user !== state.user) pick(user); };
+  function follow() {
+    const named = namedUser();
+    if (named !== undefined && named !== state.user) pick(named);
+  }
 
   return { start, follow, user: () => state.user };
+}
+
+/** The user in the address: null for somebody new, undefined where none is named. */
+function namedUser() {
+  const [view, user] = location.hash.slice(1).split("/");
+  if (view !== "lists" || user === undefined) return undefined;
+  try {
+    return decodeURIComponent(user) || null;
+  } catch {
+    return undefined; // no address that this page wrote
+  }
 }

@@ -10,6 +10,7 @@ const EVENTS = 1000; // the server's bound
 /** The panel of a person. choose(id) is called for another user; open(id) looks at an item. */
 export function peoplePanel({ choose, open }) {
   const past = h("div", { class: "past" });
+  let turn = 0;
   const users = picker({
     name: "user",
     label: "User",
@@ -27,6 +28,7 @@ export function peoplePanel({ choose, open }) {
   return { element, show: (user) => show(user) };
 
   async function show(user) {
+    const mine = ++turn;
     users.set(user ?? "");
     nobody.setAttribute("aria-pressed", String(user === null));
     if (user === null) {
@@ -35,11 +37,11 @@ export function peoplePanel({ choose, open }) {
     }
     try {
       const history = await get(`v1/users/${part(user)}/history`, { k: EVENTS });
-      showPast(history);
+      if (mine === turn) showPast(history);
       return { seen: new Set([...history.items, ...history.also_seen].map(String)) };
     } catch (error) {
       const refused = error.status === 403 ? "This key may not see histories (scope inspect)." : error.message;
-      put(past, h("p", { class: "note" }, refused));
+      if (mine === turn) put(past, h("p", { class: "note" }, refused));
       return { seen: new Set() };
     }
   }

@@ -56,10 +56,10 @@ export function trafficView(root) {
       tile("Lists: median", duration(quantile(before, now, "shortlist_request_seconds", 0.5, isList))),
       tile("Lists: 99 of 100", duration(quantile(before, now, "shortlist_request_seconds", 0.99, isList))),
       tile("Events kept a second", score(rate(before, now, "shortlist_events_total"))),
-      tile("Shed", whole(growth(readings[0], now, "shortlist_requests_total", isShed)), "429 and 503, since you look"),
+      tile("Shed", whole(growth(readings[0], now, "shortlist_requests_total", isShed)), "429 and 503, since this page was opened"),
       tile("Fallbacks and cuts", whole(
         growth(readings[0], now, "shortlist_fallbacks_total") + growth(readings[0], now, "shortlist_stages_cut_total"),
-      ), "for lack of time, since you look"));
+      ), "for lack of time, since this page was opened"));
     put(charts, history());
     put(operations, h("h3", {}, "Operations since the server started"), operationTable(now));
     put(stages, h("h3", {}, "Stages: mean of a batch"), stageTable(now));

@@ -93,6 +93,14 @@ def expect(something: Any) -> Any:
     return waiting(something)
 
 
+def barriers(page: Any) -> list[str]:
+    """What axe finds wrong for people who use a keyboard, a screen reader or little sight."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {node['html'][:120]}" for each in found for node in each["nodes"]]
+
+
 # How much lighter text is than what lies behind it, or the reverse, for each text that is seen.
 CONTRASTS = """() => {
   const parse = (text) => {
@@ -132,10 +140,3 @@ CONTRASTS = """() => {
   }
   return found;
 }"""
-
-# What can be reached and has no name that a screen reader could say.
-NAMELESS = """() => [...document.querySelectorAll("a, button, input, select, [role=tab], [tabindex='0']")]
-  .filter((each) => each.checkVisibility())
-  .filter((each) => !(each.ariaLabel || each.textContent.trim() || each.labels?.length
-    || each.getAttribute("aria-labelledby")))
-  .map((each) => each.outerHTML.slice(0, 120))"""

@@ -13,7 +13,7 @@ export function chart({ title, series, span, format }) {
   const values = series.flatMap((each) => each.points.map(([, value]) => value)).filter(Number.isFinite);
   const most = niceCeiling(Math.max(...values, 0));
   const x = (seconds) => (WIDTH * (seconds - span[0])) / Math.max(span[1] - span[0], 1);
-  const y = (value) => HEIGHT - 2 - ((HEIGHT - 8) * value) / most;
+  const y = (value) => HEIGHT - 2 - ((HEIGHT - 3) * value) / most;
   const lines = series.flatMap((each) => {
     const runs = runsOf(each.points).map((run) => run.map(([at, value]) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`));
     return runs.map((run) => svg("polyline", { class: `line ${each.style}`, points: run.join(" ") }));
@@ -27,7 +27,7 @@ export function chart({ title, series, span, format }) {
       svg("svg", {
         viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img",
         "aria-label": `${title}: now ${latest}; at most ${format(Math.max(...values, 0))}`,
-      }, svg("line", { class: "axis", x1: 0, x2: WIDTH, y1: HEIGHT - 1, y2: HEIGHT - 1 }), lines)));
+      }, [1, HEIGHT - 1].map((at) => svg("line", { class: "axis", x1: 0, x2: WIDTH, y1: at, y2: at })), lines)));
 }
 
 /** Parts of a line without gaps. */

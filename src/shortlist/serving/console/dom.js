@@ -76,10 +76,16 @@ export function duration(seconds) {
   return `${seconds.toFixed(1)} s`;
 }
 
+/** A date or a time of ISO 8601; whatever else stands in such a column stays as it is. */
+function dated(text) {
+  const seconds = Date.parse(text) / 1000;
+  return Number.isFinite(seconds) ? day(seconds) : String(text);
+}
+
 /** A value of an item's column as text. */
 export function shown(value, kind) {
   if (value === null || value === undefined) return "";
-  if (kind === "time") return typeof value === "number" ? day(value) : String(value).slice(0, 10);
+  if (kind === "time") return typeof value === "number" ? day(value) : dated(value);
   if (Array.isArray(value)) {
     const few = value.slice(0, 8).map((each) => (typeof each === "number" ? score(each) : String(each)));
     return few.join(", ") + (value.length > few.length ? `, … (${value.length})` : "");

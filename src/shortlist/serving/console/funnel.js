@@ -1,6 +1,6 @@
 // The picture of the funnel: a bar for each stage, as wide as what it lets through.
 
-import { h, plural, svg, whole } from "./dom.js";
+import { h, svg, whole } from "./dom.js";
 import { SEVERAL, colourOf } from "./journey.js";
 
 const LEAST = 0.1; // width of an empty bar, as a share of the catalogue's
@@ -23,18 +23,20 @@ export function funnelPicture(funnel, steps, { chosen, panel, choose }) {
 function stageTab(funnel, step, number, chosen, width, panel, choose) {
   const next = step.next?.items.length;
   const gone = step.before ? step.before.items.length - step.items.length : 0;
-  const label = `${step.label}: ${plural(step.items.length, "item")}${gone ? `, ${whole(gone)} dropped` : ""}`;
   const shares = sharesOf(funnel, step);
   return h("button", {
-    type: "button", role: "tab", id: `stage-${number}`, class: "stage", "aria-controls": panel, "aria-label": label,
+    type: "button", role: "tab", id: `stage-${number}`, class: "stage", "aria-controls": panel,
     "aria-selected": String(number === chosen), tabindex: number === chosen ? "0" : "-1", onclick: () => choose(number),
   },
     h("span", { class: "name" }, step.label),
     h("span", { class: "picture" },
       bar(width(step.items.length), shares),
       next !== undefined && neck(width(step.items.length), width(next))),
-    h("span", { class: "count" }, whole(step.items.length), gone > 0 && h("small", {}, `−${whole(gone)}`)));
+    h("span", { class: "count" }, whole(step.items.length), spoken(" items"),
+      gone > 0 && h("small", {}, `−${whole(gone)}`, spoken(" dropped"))));
 }
+
+const spoken = (text) => h("span", { class: "hidden" }, text);
 
 /** How many of a step's items each retriever found alone, or several together. */
 function sharesOf(funnel, step) {

@@ -1,6 +1,6 @@
 // An explained answer as steps: what came into each stage, what it let through, and why.
 
-import { plural, score, shown, whole } from "./dom.js";
+import { percent, plural, score, shown, whole } from "./dom.js";
 
 const LABELS = { retrieve: "Retrieve", rank: "Rank", final: "List" };
 const MADE_OF_TITLES = 3; // columns that tell of an item under its title
@@ -108,9 +108,9 @@ function whyKept(step, row) {
     case "final":
       return `place ${row.after + 1}`;
     case "Diversity":
-      return sentence(likeness(said.diversity_penalty), moved(row));
+      return sentence(likeness(said.diversity_penalty, step.settings.method), moved(row));
     case "Freshness":
-      return sentence(said.freshness !== undefined && `its age leaves ${score(said.freshness)} of 1`, moved(row));
+      return sentence(said.freshness !== undefined && `${percent(said.freshness)} fresh`, moved(row));
     case "Boost":
       return sentence(said.boost ? `lifted by ${score(said.boost)}` : "not lifted", moved(row));
     case "Cap":
@@ -137,8 +137,11 @@ function whyDropped(step, row) {
   }
 }
 
-const likeness = (value) =>
-  value === undefined ? "" : value < 0.005 ? "unlike those above it" : `${score(value)} like one above it`;
+function likeness(value, method) {
+  if (value === undefined) return "";
+  if (value < 0.005) return "unlike those above it";
+  return method === "dpp" ? `${percent(value)} covered by those above it` : `${percent(value)} like one above it`;
+}
 
 function moved(row) {
   if (row.before === undefined || row.moved === 0) return "";
@@ -193,7 +196,7 @@ export function aboutOf(step, funnel) {
 /** How a column of a step's numbers is headed; null for those that the reason tells. */
 export function headingOf(name) {
   if (name.startsWith("score_")) return name === "score_ranker" ? null : name.slice("score_".length);
-  return { diversity_penalty: "likeness", freshness: "freshness", boost: "boost" }[name] ?? null;
+  return { diversity_penalty: "Likeness", freshness: "Freshness", boost: "Boost" }[name] ?? null;
 }
 
 /** Which colour an item has: that of its only retriever, or that of several. */

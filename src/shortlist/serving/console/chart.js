@@ -19,14 +19,15 @@ export function chart({ title, series, span, format }) {
     return runs.map((run) => svg("polyline", { class: `line ${each.style}`, points: run.join(" ") }));
   });
   const latest = series.map((each) => `${each.name} ${format(each.points.at(-1)?.[1] ?? NaN)}`).join(", ");
+  const said = values.length ? `now ${latest}; at most ${format(Math.max(...values))}` : "nothing yet";
   return h("figure", { class: "chart" },
     h("figcaption", {}, title, h("span", { class: "keys" }, series.length > 1 && series.map((each) =>
       h("span", {}, h("i", { class: each.style, "aria-hidden": "true" }), each.name)))),
     h("div", { class: "plot" },
-      h("span", { class: "most", "aria-hidden": "true" }, format(most)),
+      h("span", { class: "most", "aria-hidden": "true" }, values.length ? format(most) : "nothing yet"),
       svg("svg", {
         viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img",
-        "aria-label": `${title}: now ${latest}; at most ${format(Math.max(...values, 0))}`,
+        "aria-label": `${title}: ${said}`,
       }, [1, HEIGHT - 1].map((at) => svg("line", { class: "axis", x1: 0, x2: WIDTH, y1: at, y2: at })), lines)));
 }
 

@@ -73,8 +73,7 @@ def titles(page: Any) -> list[str]:
 
 
 def settle(page: Any) -> None:
-    """Wait until the sliders' request was sent and answered."""
-    page.wait_for_timeout(200)
+    """Wait until what was asked for is shown."""
     page.wait_for_selector("#lists:not([aria-busy])")
 
 

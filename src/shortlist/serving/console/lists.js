@@ -40,7 +40,7 @@ export function listsView(root, funnel, { stale }) {
     people.element,
     h("div", { class: "card listed" },
       h("div", { class: "head" }, h("h2", {}, "List"), again), facts,
-      tuningPanel(funnel, calmly(WAIT, (tuning) => tune(tuning))), list),
+      tuningPanel(funnel, tune), list),
     h("div", { class: "card way-through" }, h("h2", {}, "Funnel"), items.element, picture, panel),
   );
 
@@ -54,9 +54,13 @@ export function listsView(root, funnel, { stale }) {
     await refresh();
   }
 
-  async function tune(tuning) {
+  const soon = calmly(WAIT, () => refresh());
+
+  function tune(tuning) {
     state.tuning = tuning;
-    await refresh();
+    state.turn += 1; // what is on its way answers an older question
+    root.setAttribute("aria-busy", "true");
+    soon();
   }
 
   /** Asks for the bundle's own list, and for the one of the sliders where they differ from it. */

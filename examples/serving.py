@@ -51,6 +51,13 @@ with TestClient(app, headers={"authorization": f"Bearer {key}"}) as client:
 # The store, without the server.
 store: stores.Store = stores.open_store(settings.store)
 print(store.histories(["somebody new"], limit=10), store.items_since(0)[0].item)
+
+# What experiments showed to whom, as `shortlist exposures` writes it; made up, as the server had none.
+shown = stores.Exposure(
+    "1", "ann", 1700000000, "trial", "control", 0.5, "b", items=("a", "b"), scores=(2.0, 1.0)
+)
+store.add_exposures([shown])
+print(stores.exposure_table(store, experiment="trial"))
 store.close()
 
 # As a process of its own, told to stop.

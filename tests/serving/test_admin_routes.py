@@ -76,7 +76,8 @@ def test_a_user_is_exported_and_erased(client: Client):
         {**{name: event[name] for name in ("id", "item", "time", "context")}, "type": None}
     ]
     assert client.delete("/v1/users/eve").json() == {"user": "eve", "events": 1}
-    assert client.get("/v1/users/eve").json() == {"user": "eve", "features": {}, "events": []}
+    erased = {"user": "eve", "features": {}, "events": [], "exposures": []}
+    assert client.get("/v1/users/eve").json() == erased
 
 
 @pytest.mark.parametrize("id_", ["a%00b", "%0a", "x" * 201])

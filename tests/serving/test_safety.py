@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import threading
 import time
@@ -18,7 +19,14 @@ from shortlist.serving.limits import RateLimit
 from shortlist.serving.refusal import Refusal
 from shortlist.serving.routes import OPERATIONS
 
-OPEN = {"/healthz", "/readyz", "/", "/console/{file}"}  # the console itself shows nothing without a key
+OPEN = {
+    "/healthz",
+    "/readyz",
+    "/v2/health/live",
+    "/v2/health/ready",
+    "/",
+    "/console/{file}",
+}  # the console shows nothing by itself
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +51,8 @@ def guarded(
 
 def ask(client: Client, method: str, path: str, key: str | None = None) -> int:
     headers = {"authorization": f"Bearer {key}".encode()} if key else {}
-    return client.request(
-        method, path.replace("{id}", "x").replace("{file}", "app.js"), headers=headers, json={}
-    ).status_code
+    path = re.sub(r"\{\w+\}", "x", path.replace("{file}", "app.js"))
+    return client.request(method, path, headers=headers, json={}).status_code
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from shortlist.cli import serving_commands
 from shortlist.cli.failures import reporting
+from shortlist.cli.options import Config, Debug, Json
 
 app = typer.Typer(
     add_completion=False,
@@ -15,12 +17,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A recommender system the whole way: shortlist init, train, evaluate, recommend, serve.",
 )
-keys_app = typer.Typer(no_args_is_help=True, help="API keys of the server.")
-app.add_typer(keys_app, name="keys")
-
-Config = Annotated[Path, typer.Option("--config", help="The configuration, which `shortlist init` writes.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -127,74 +123,7 @@ def recommend(
         run(output, users, bundle, size=size, where=where, explain=explain, include_seen=include_seen)
 
 
-@app.command()
-def serve(
-    bundle: Annotated[Path, typer.Argument(help="The bundle that `shortlist train` wrote.")] = Path("bundle"),
-    host: Annotated[str, typer.Option(help="Address to listen on; any but this machine needs --keys.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
-    ] = 8000,
-    store: Annotated[
-        str, typer.Option(help="Where events are kept: sqlite:///FILE, postgresql://… or redis://….")
-    ] = "sqlite:///store.db",
-    keys: Annotated[Path | None, typer.Option(help="API keys, which `shortlist keys create` writes.")] = None,
-    bundles: Annotated[
-        Path | None, typer.Option(help="Folder that other bundles may come from; else that of the bundle.")
-    ] = None,
-    audit: Annotated[Path | None, typer.Option(help="File that changes by administrators go to.")] = None,
-    rate: Annotated[float | None, typer.Option(min=0.001, help="Requests a second of one client.")] = None,
-    budget: Annotated[float, typer.Option(min=0.001, help="Seconds that an answer may take.")] = 0.2,
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
-    """Answer requests over HTTP, and keep events as they happen."""
-    with reporting(json=json, debug=debug) as output:
-        from shortlist.cli.serve import run
-
-        given = {"store": store, "keys": keys, "bundles": bundles, "audit": audit, "rate": rate}
-        run(output, bundle, host=host, port=port, budget=budget, **given)
-
-
-KeyFile = Annotated[Path, typer.Option("--file", help="The file of the keys.")]
-
-
-@keys_app.command("create")
-def create_key(
-    name: Annotated[str, typer.Argument(help="Whose key it is.")],
-    scope: Annotated[
-        list[str], typer.Option(help="What it may do: recommend, events, items, users, bundles, metrics.")
-    ],
-    file: KeyFile = Path("keys.json"),
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
-    """Make a key and print it once."""
-    with reporting(json=json, debug=debug) as output:
-        from shortlist.cli.serve import create_key as run
-
-        run(output, file, name, scope)
-
-
-@keys_app.command("list")
-def list_keys(file: KeyFile = Path("keys.json"), json: Json = False, debug: Debug = False) -> None:
-    """Show whose keys there are."""
-    with reporting(json=json, debug=debug) as output:
-        from shortlist.cli.serve import list_keys as run
-
-        run(output, file)
-
-
-@keys_app.command("revoke")
-def revoke_key(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="As `shortlist keys list` shows it.")],
-    file: KeyFile = Path("keys.json"),
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
-    """Remove a key."""
-    with reporting(json=json, debug=debug) as output:
-        from shortlist.cli.serve import revoke_key as run
-
-        run(output, file, id_)
+app.command()(serving_commands.serve)
+app.command()(serving_commands.exposures)
+app.command()(serving_commands.loadtest)
+app.add_typer(serving_commands.keys_app, name="keys")

@@ -23,7 +23,7 @@ def run(output: Output, bundle: Path, **settings: Any) -> None:
         BundleError: the bundle is missing or damaged.
         StoreError: the store cannot be opened.
     """
-    _need_packages()
+    need_packages()
     from shortlist.serving import ServerSettings, serve
 
     given = {name: value for name, value in settings.items() if value is not None}
@@ -42,7 +42,7 @@ def create_key(output: Output, file: Path, name: str, scopes: Sequence[str]) -> 
     Raises:
         ConfigError: a scope is unknown, or the file holds something else.
     """
-    _need_packages()
+    need_packages()
     from shortlist.serving import KeyFile
 
     key = KeyFile(file).create(name, scopes)
@@ -61,7 +61,7 @@ def list_keys(output: Output, file: Path) -> None:
     Raises:
         ConfigError: the file holds something else.
     """
-    _need_packages()
+    need_packages()
     from shortlist.serving import KeyFile
 
     keys = list(KeyFile(file).keys.values())
@@ -81,7 +81,7 @@ def revoke_key(output: Output, file: Path, id_: str) -> None:
     Raises:
         ConfigError: there is no such key.
     """
-    _need_packages()
+    need_packages()
     from shortlist.serving import KeyFile
 
     KeyFile(file).revoke(id_)
@@ -89,7 +89,12 @@ def revoke_key(output: Output, file: Path, id_: str) -> None:
     output.document({"revoked": id_})
 
 
-def _need_packages() -> None:
+def need_packages() -> None:
+    """Refuse to go on without the packages of the server.
+
+    Raises:
+        ConfigError: one is not installed.
+    """
     try:
         import msgspec  # noqa: F401
         import prometheus_client  # noqa: F401

@@ -35,7 +35,15 @@ def create_app(bundle: str | Path, settings: ServerSettings | None = None) -> St
         StoreError: the store cannot be opened.
         ConfigError: the settings do not fit together.
     """
-    service = Service(bundle, ServerSettings() if settings is None else settings)
+    return application(Service(bundle, ServerSettings() if settings is None else settings))
+
+
+def application(service: Service) -> Starlette:
+    """The routes of a service.
+
+    Args:
+        service: that answers; it is started and closed with the application.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

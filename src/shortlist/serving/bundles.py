@@ -69,6 +69,20 @@ class Shelf:
             ConfigError: it lies elsewhere.
             BundleError: it is missing, damaged or newer.
         """
+        loaded = load(self.folder(path))
+        with self._changing:
+            self._put(loaded)
+            return self.bundles
+
+    def folder(self, path: str) -> Path:
+        """The folder that a path means.
+
+        Args:
+            path: relative to the folder of bundles, or within it.
+
+        Raises:
+            ConfigError: it lies elsewhere.
+        """
         folder = (self.root / path).resolve()
         if not folder.is_relative_to(self.root):
             raise ConfigError(
@@ -76,10 +90,7 @@ class Shelf:
                 where="path",
                 remedy="put the bundle there, or start the server with another --bundles",
             )
-        loaded = load(folder)
-        with self._changing:
-            self._put(loaded)
-            return self.bundles
+        return folder
 
     def roll_back(self) -> Bundles:
         """Answer from the bundle before; the present one is then the one before.
@@ -108,6 +119,11 @@ class Shelf:
         """Which bundles there are."""
         previous = None if self._previous is None else self._previous.name
         return Bundles(current=self._loaded.name, path=str(self._loaded.path), previous=previous)
+
+    @property
+    def previous_path(self) -> str | None:
+        """Where the bundle before lies, or None."""
+        return None if self._previous is None else str(self._previous.path)
 
     def _put(self, loaded: Loaded) -> None:
         engine = self._ready(loaded)

@@ -17,8 +17,9 @@ from starlette.types import Receive, Scope, Send
 
 from shortlist.errors import Error, StoreError, UnknownIdError
 from shortlist.serving.keys import Key
+from shortlist.serving.model_schemas import ErrorText
 from shortlist.serving.operations import Call, Operation, Text
-from shortlist.serving.refusal import Refusal
+from shortlist.serving.refusal import Refusal, wrong_value
 from shortlist.serving.schemas import Failure, Problem
 from shortlist.serving.service import Service
 
@@ -51,12 +52,38 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
-        started = time.perf_counter()
+        started, service, operation = time.perf_counter(), self.service, self.operation
         headers: Headers = dict(scope["headers"])
         request_id = headers.get(b"x-request-id", b"").decode("latin-1")
         if not REQUEST_ID.match(request_id):
             request_id = os.urandom(8).hex()
-        client, status, retry_after = (scope.get("client") or ("",))[0], 200, None
+        client = (scope.get("client") or ("",))[0]
+        if service.tracing is None:
+            status, key = await self._answer(scope, receive, send, headers, client, request_id)
+        else:
+            with service.tracing.request(operation.method, operation.path, headers, request_id) as span:
+                status, key = await self._answer(scope, receive, send, headers, client, request_id)
+                service.tracing.answered(span, status)
+        seconds = time.perf_counter() - started
+        service.telemetry.answered(operation.name, status, seconds)
+        if service.lines is not None:
+            service.lines.write(
+                "answered",
+                request_id=request_id,
+                operation=operation.name,
+                method=operation.method,
+                path=operation.path,  # without ids: the log is not about persons
+                status=status,
+                seconds=round(seconds, 6),
+                client=client,
+                key=None if key is None else key.id,
+            )
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, headers: Headers, client: str, request_id: str
+    ) -> tuple[int, Key | None]:
+        """Answer; the status, and the key that came with the request."""
+        status, retry_after = 200, None
         answer: Struct | Text
         key: Key | None = None
         try:
@@ -66,11 +93,12 @@ class Endpoint:
                 call = Call(self._decoded(body), scope.get("path_params", {}), self._query(scope), request_id)
                 answer = await self.operation.handle(self.service, call)
         except Exception as error:
-            status, answer, retry_after = _failure(error, request_id)
+            status, failure, retry_after = _failure(error, request_id)
+            answer = ErrorText(failure.error.text) if self.operation.foreign else failure
         if self.operation.audited:
             self._audit(scope, key, client, request_id, status)
         await respond(send, status, answer, request_id, retry_after=retry_after)
-        self.service.telemetry.answered(self.operation.name, status, time.perf_counter() - started)
+        return status, key
 
     def _admit(self, headers: Headers, client: str) -> Key | None:
         """Refuse who may not ask, or asks too often."""
@@ -93,7 +121,9 @@ class Endpoint:
         if self._decoder is None:
             return b""
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        if kind != JSON:
+        # A page of a stranger always says where it comes from, so that what says nothing is no page.
+        untyped = self.operation.foreign and b"origin" not in headers
+        if kind != JSON and not untyped:
             raise Refusal(
                 415, f"the content type is {kind.decode('latin-1')!r}", remedy="send application/json"
             )
@@ -126,7 +156,7 @@ class Endpoint:
         try:
             return self._decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _wrong(error, "the body") from error
+            raise wrong_value(error, "the body") from error
 
     def _query(self, scope: Scope) -> Any:
         pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=20)
@@ -137,7 +167,7 @@ class Endpoint:
         try:
             return msgspec.convert(dict(pairs), self.operation.query, strict=False)
         except msgspec.ValidationError as error:
-            raise _wrong(error, "the query string") from error
+            raise wrong_value(error, "the query string") from error
 
     def _audit(self, scope: Scope, key: Key | None, client: str, request_id: str, status: int) -> None:
         self.service.audit(
@@ -188,7 +218,7 @@ def encoded(answer: Struct | Text) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     return content, headers
 
 
-def _failure(error: Exception, request_id: str) -> tuple[int, Struct, int | None]:
+def _failure(error: Exception, request_id: str) -> tuple[int, Failure, int | None]:
     """Status, answer and seconds to wait for an error; what nobody expected is told to the log alone."""
     retry_after = None
     match error:
@@ -197,23 +227,16 @@ def _failure(error: Exception, request_id: str) -> tuple[int, Struct, int | None
         case UnknownIdError():
             status = 404
         case StoreError():
-            log.warning("%s %s", request_id, error)
+            log.warning("%s %s", request_id, error, extra={"request_id": request_id})
             problem = Problem("the store cannot be reached", remedy="send the request again later")
             return 503, Failure(problem, request_id), 1
         case Error():
             status = 400
         case _:
-            log.error("%s failed", request_id, exc_info=error)
+            log.error("%s failed", request_id, exc_info=error, extra={"request_id": request_id})
             problem = Problem("the server failed", remedy="report the request id to whoever runs it")
             return 500, Failure(problem, request_id), None
     return status, Failure(Problem(error.what, error.where, error.remedy), request_id), retry_after
-
-
-def _wrong(error: Exception, where: str) -> Refusal:
-    what, _, place = str(error).partition(" - at ")
-    return Refusal(
-        400, what, where=f"{where}, {place}" if place else where, remedy="see /openapi.json for what it takes"
-    )
 
 
 def _token(headers: Headers) -> str:

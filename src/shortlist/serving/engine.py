@@ -40,10 +40,12 @@ class Timed:
     Args:
         request: what is asked.
         deadline: by `time.monotonic`.
+        trace: the span of the request, or None.
     """
 
     request: RecommendRequest
     deadline: float
+    trace: Any = None
 
 
 class Engine:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from shortlist.serving.model_schemas import ErrorText
 from shortlist.serving.operations import Operation, Text
 from shortlist.serving.routes import OPERATIONS
 from shortlist.serving.schemas import Failure
@@ -49,7 +50,7 @@ def document() -> dict[str, Any]:
 
     kinds = [each.body for each in OPERATIONS if each.body is not None]
     kinds += [each.answer for each in OPERATIONS if each.answer is not Text]
-    kinds = list(dict.fromkeys([*kinds, Failure]))
+    kinds = list(dict.fromkeys([*kinds, Failure, ErrorText]))
     schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     of = dict(zip(kinds, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
@@ -93,7 +94,7 @@ def _operation(each: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = {kind: {} for kind in TEXTS}
     else:
         answer = {"application/json": {"schema": schemas[each.answer]}}
-    failure = {"application/json": {"schema": schemas[Failure]}}
+    failure = {"application/json": {"schema": schemas[ErrorText if each.foreign else Failure]}}
     described: dict[str, Any] = {
         "operationId": each.name,
         "summary": each.summary,

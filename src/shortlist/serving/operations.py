@@ -78,6 +78,8 @@ class Operation:
         body: what it takes, or None.
         query: what its query string holds, or None.
         audited: whether it changes what others get.
+        foreign: whether it speaks the protocol of another server: an error is one text, and a program may
+            leave out the type of its body.
     """
 
     name: str
@@ -90,3 +92,4 @@ class Operation:
     body: type[Struct] | None = None
     query: type[Struct] | None = None
     audited: bool = False
+    foreign: bool = False

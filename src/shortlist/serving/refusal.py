@@ -21,3 +21,16 @@ class Refusal(Error):
     ) -> None:
         super().__init__(what, where=where, remedy=remedy)
         self.status, self.retry_after = status, retry_after
+
+
+def wrong_value(error: Exception, where: str) -> Refusal:
+    """The refusal of a value that is not as the description says.
+
+    Args:
+        error: of msgspec.
+        where: what was decoded.
+    """
+    what, _, place = str(error).partition(" - at ")
+    return Refusal(
+        400, what, where=f"{where}, {place}" if place else where, remedy="see /openapi.json for what it takes"
+    )

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from shortlist.errors import Error
+
 MAX_ITEMS = 1000  # of one list
 MAX_EVENTS = 1000  # of one request
 
@@ -77,6 +79,11 @@ class Recommended(Struct, omit_defaults=True, kw_only=True, frozen=True):
     stages: list[Stage] | None = None
     cut: Annotated[list[str], Meta(description="stages that were left out for lack of time")] = []
     fallback: Annotated[bool, Meta(description="no stage had the time: the most popular items")] = False
+    experiment: Annotated[str, Meta(description="that the user takes part in")] = ""
+    arm: Annotated[str, Meta(description="of the experiment, whose funnel answered")] = ""
+    exposure: Annotated[
+        str, Meta(description="id of the note that this list was shown; events may name it in their context")
+    ] = ""
 
 
 class RankRequest(Asking, kw_only=True, frozen=True):
@@ -161,12 +168,24 @@ class KeptEvent(Struct, frozen=True):
     context: Columns
 
 
+class KeptExposure(Struct, frozen=True):
+    """A list of an experiment as it is kept."""
+
+    id: str
+    time: int
+    experiment: str
+    arm: str
+    items: list[str]
+    shown: bool
+
+
 class User(Struct, frozen=True):
     """All that the store keeps of a user; what the bundle learned from stays in it until it is replaced."""
 
     user: str
     features: Columns
     events: list[KeptEvent]
+    exposures: list[KeptExposure] = []
 
 
 class UserKept(Struct, frozen=True):
@@ -209,6 +228,11 @@ class Problem(Struct, omit_defaults=True, frozen=True):
     what: str
     where: str = ""
     remedy: str = ""
+
+    @property
+    def text(self) -> str:
+        """The three as one text."""
+        return str(Error(self.what, where=self.where, remedy=self.remedy))
 
 
 class Failure(Struct, frozen=True):

@@ -10,9 +10,12 @@ from types import FrameType
 import uvicorn
 
 from shortlist.errors import ConfigError
-from shortlist.serving.app import create_app
+from shortlist.serving.app import application
+from shortlist.serving.fleet import Fleet
 from shortlist.serving.service import Service
 from shortlist.serving.settings import ServerSettings
+from shortlist.serving.tls import tls_context
+from shortlist.serving.workers import Workers
 
 BACKLOG = 2048  # connections that wait to be taken
 IDLE_SECONDS = 20  # that a connection without a request stays open
@@ -36,15 +39,46 @@ def serve(
         StoreError: the store cannot be opened.
         ConfigError: the address is taken, or the settings do not fit together.
     """
+    settings = ServerSettings() if settings is None else settings
+    if settings.tls_cert is not None:
+        tls_context(
+            settings.tls_cert, settings.tls_key
+        )  # before anything slow, so that a mistake is told at once
+    listening = _listen(settings)
+    host, port = listening.getsockname()[:2]
+    scheme = "http" if settings.tls_cert is None else "https"
+    address = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    if settings.workers > 1:
+        Workers(Path(bundle), settings, listening).run(lambda: started(address))
+    else:
+        answer(bundle, settings, listening, started=lambda: started(address))
+
+
+def answer(
+    bundle: str | Path,
+    settings: ServerSettings,
+    listening: socket.socket,
+    *,
+    started: Callable[[], None],
+    fleet: Fleet | None = None,
+) -> None:
+    """Answer the requests of a socket in this process.
+
+    Args:
+        bundle: folder of a bundle.
+        settings: how the server runs.
+        listening: the socket.
+        started: called once requests are answered.
+        fleet: the workers that this process is one of, or None.
+    """
     import torch
 
-    settings = ServerSettings() if settings is None else settings
     # Requests are small: threads of one request would only wait for each other.
     torch.set_num_threads(1)
-    listening = _listen(settings)
-    app = create_app(bundle, settings)
+    service = Service(bundle, settings, fleet)
     config = uvicorn.Config(
-        app,
+        application(service),
+        log_config=None,  # which would take the log away from whoever has set it up
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -53,17 +87,24 @@ def serve(
         backlog=BACKLOG,
         lifespan="on",
     )
-    host, port = listening.getsockname()[:2]
-    started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-    _Server(config, app.state.service).run(sockets=[listening])
+    config.load()
+    if settings.tls_cert is not None:
+        config.ssl = tls_context(settings.tls_cert, settings.tls_key)
+    _Server(config, service, started).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server, which tells the service at once that it is to stop."""
+    """Uvicorn's server, which says when it answers, and tells the service at once that it is to stop."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self.service = service
+        self.service, self.ready = service, ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        if self.started:
+            self.ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal to stop: no more requests are promised to be answered."""

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+import os
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where workers of one server leave their numbers, if there are several
 
 
 class Telemetry:
-    """Counters of one server."""
+    """Counters of one server, whichever of its workers is asked for them."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -40,7 +47,23 @@ class Telemetry:
         self._cuts = Counter(
             "shortlist_stages_cut", "Stages left out for lack of time", ["stage"], registry=self.registry
         )
-        self._bundle = Gauge("shortlist_bundle", "The bundle in use", ["bundle"], registry=self.registry)
+        self._arms = Histogram(
+            "shortlist_arm_seconds",
+            "Of an answer of an arm or a shadow",
+            ["arm"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.exposures = Counter(
+            "shortlist_exposures", "Exposures kept", ["experiment", "arm"], registry=self.registry
+        )
+        self.shadows_left_out = Counter(
+            "shortlist_shadows_left_out", "Shadows not asked, for lack of room", registry=self.registry
+        )
+
+    def arm(self, name: str, seconds: float) -> None:
+        """Note an answer of an arm or a shadow."""
+        self._arms.labels(name).observe(seconds)
 
     def answered(self, operation: str, status: int, seconds: float) -> None:
         """Note an answer."""
@@ -62,6 +85,22 @@ class Telemetry:
         Args:
             bundle: the one in use.
         """
-        self._bundle.clear()
-        self._bundle.labels(bundle).set(1)
-        return generate_latest(self.registry)
+        registry, own = self.registry, CollectorRegistry()
+        if FOLDER in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        own.register(_BundleInUse(bundle))
+        return generate_latest(registry) + generate_latest(own)
+
+
+class _BundleInUse(Collector):
+    """One for the bundle that answers: a number of now, which no file of the workers could tell."""
+
+    def __init__(self, bundle: str) -> None:
+        self.bundle = bundle
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The number."""
+        gauge = GaugeMetricFamily("shortlist_bundle", "The bundle in use", labels=["bundle"])
+        gauge.add_metric([self.bundle], 1)
+        yield gauge

@@ -1,7 +1,18 @@
 """The operations of the server, one file a subject."""
 
 from shortlist.serving.operations import Operation
-from shortlist.serving.routes import bundles, console, events, health, items, recommend, users
+from shortlist.serving.routes import (
+    bundles,
+    console,
+    events,
+    experiments,
+    health,
+    items,
+    kserve,
+    recommend,
+    tensorflow,
+    users,
+)
 
 OPERATIONS: tuple[Operation, ...] = (
     *recommend.OPERATIONS,
@@ -9,6 +20,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *items.OPERATIONS,
     *users.OPERATIONS,
     *bundles.OPERATIONS,
+    *experiments.OPERATIONS,
     *health.OPERATIONS,
     *console.OPERATIONS,
+    *tensorflow.OPERATIONS,
+    *kserve.OPERATIONS,
 )

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from shortlist.serving.look import find_users, history_view
 from shortlist.serving.operations import Call, Operation
-from shortlist.serving.schemas import Asking, KeptEvent, User, UserErased, UserKept, UserRequest
+from shortlist.serving.schemas import (
+    Asking,
+    KeptEvent,
+    KeptExposure,
+    User,
+    UserErased,
+    UserKept,
+    UserRequest,
+)
 from shortlist.serving.service import Service
 from shortlist.serving.views import FoundUsers, HistoryQuery, HistoryView, SearchQuery
 
@@ -29,7 +37,11 @@ async def get(service: Service, call: Call[None]) -> User:
     """Everything that the store keeps of a user."""
     found = await service.do(lambda: service.store.export_user(call.id))
     events = [KeptEvent(each.id, each.item, each.time, each.type, each.context) for each in found.events]
-    return User(found.user, found.features, events)
+    exposures = [
+        KeptExposure(each.id, each.time, each.experiment, each.arm, list(each.items), each.shown)
+        for each in found.exposures
+    ]
+    return User(found.user, found.features, events, exposures)
 
 
 async def put(service: Service, call: Call[UserRequest]) -> UserKept:

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import psycopg
 
 from shortlist.errors import StoreError
+from shortlist.serving.stores.exposures import FIELDS as EXPOSURE_FIELDS
+from shortlist.serving.stores.exposures import Exposure, from_row, to_row
 from shortlist.serving.stores.migrations import pending
 from shortlist.serving.stores.store import (
     Event,
@@ -50,6 +52,22 @@ MIGRATIONS = (
     INSERT INTO shortlist_items_version VALUES (0);
     CREATE TABLE shortlist_features ("user" TEXT PRIMARY KEY, "values" TEXT NOT NULL);
     """,
+    """
+    CREATE TABLE shortlist_exposures (
+        place BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        "user" TEXT NOT NULL,
+        time BIGINT NOT NULL,
+        experiment TEXT NOT NULL,
+        arm TEXT NOT NULL,
+        probability DOUBLE PRECISION NOT NULL,
+        bundle TEXT NOT NULL,
+        shown INT NOT NULL,
+        content TEXT NOT NULL
+    );
+    CREATE INDEX shortlist_exposures_of_user ON shortlist_exposures ("user", place);
+    CREATE TABLE shortlist_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+    """,
 )
 
 ADD = """
@@ -74,6 +92,14 @@ PUT_ITEM = """
 PUT_FEATURES = """
     INSERT INTO shortlist_features VALUES (%s, %s)
     ON CONFLICT ("user") DO UPDATE SET "values" = excluded."values"
+"""
+EXPOSE = f"""
+    INSERT INTO shortlist_exposures ({EXPOSURE_FIELDS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (id) DO NOTHING
+"""
+EXPOSURES = f"SELECT place, {EXPOSURE_FIELDS} FROM shortlist_exposures"
+PUT_SETTING = """
+    INSERT INTO shortlist_settings VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
 
 
@@ -153,15 +179,47 @@ class PostgresStore(Store):
             ).fetchall()
         return {user: from_json(values) or {} for user, values in rows}
 
+    def add_exposures(self, exposures: Sequence[Exposure]) -> None:
+        """See `Store.add_exposures`."""
+        with self._transaction() as connection, connection.cursor() as cursor:
+            cursor.executemany(EXPOSE, [to_row(each) for each in exposures])
+
+    def exposures_since(self, place: int, limit: int) -> list[tuple[int, Exposure]]:
+        """See `Store.exposures_since`."""
+        ask = f"{EXPOSURES} WHERE place > %s ORDER BY place LIMIT %s"
+        with self._transaction() as connection:
+            rows = connection.execute(ask.encode(), [place, limit]).fetchall()
+        return [(row[0], from_row(row[1:])) for row in rows]
+
+    def put_setting(self, name: str, value: Values | None) -> None:
+        """See `Store.put_setting`."""
+        with self._transaction() as connection:
+            if value is None:
+                connection.execute("DELETE FROM shortlist_settings WHERE name = %s", [name])
+            else:
+                connection.execute(PUT_SETTING, [name, to_json(value)])
+
+    def setting(self, name: str) -> Values | None:
+        """See `Store.setting`."""
+        with self._transaction() as connection:
+            ask = "SELECT value FROM shortlist_settings WHERE name = %s"
+            row = connection.execute(ask, [name]).fetchone()
+        return from_json(row[0]) if row else None
+
     def export_user(self, user: str) -> UserData:
         """See `Store.export_user`."""
         events = self._latest([user], None).get(user, [])
-        return UserData(user, self.features([user]).get(user, {}), tuple(events))
+        ask = f'{EXPOSURES} WHERE "user" = %s ORDER BY place'
+        with self._transaction() as connection:
+            rows = connection.execute(ask.encode(), [user]).fetchall()
+        shown = tuple(from_row(row[1:]) for row in rows)
+        return UserData(user, self.features([user]).get(user, {}), tuple(events), shown)
 
     def erase_user(self, user: str) -> int:
         """See `Store.erase_user`."""
         with self._transaction() as connection:
             connection.execute('DELETE FROM shortlist_features WHERE "user" = %s', [user])
+            connection.execute('DELETE FROM shortlist_exposures WHERE "user" = %s', [user])
             return connection.execute('DELETE FROM shortlist_events WHERE "user" = %s', [user]).rowcount
 
     def check(self) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import redis
 
 from shortlist.errors import StoreError
+from shortlist.serving.stores.exposures import Exposure, from_row, to_row
 from shortlist.serving.stores.migrations import pending
 from shortlist.serving.stores.store import (
     Event,
@@ -37,8 +38,15 @@ ITEMS = "shortlist:items"  # hash: item → JSON of its columns
 ITEM_VERSIONS = "shortlist:item_versions"  # sorted set: items by the version of their last change
 ITEMS_VERSION = "shortlist:items_version"
 FEATURES = "shortlist:features"  # hash: user → JSON
+EXPOSURES = "shortlist:exposures"  # sorted set: an exposure's number and JSON, by the number
+EXPOSURE_NUMBERS = (
+    "shortlist:exposure_numbers"  # hash: exposure id → number, which makes an exposure come once
+)
+EXPOSURES_OF = "shortlist:exposures:"  # and the user's id; hash: exposure id → number
+EXPOSURE_NUMBER = "shortlist:exposure_number"  # of the last exposure
+SETTINGS = "shortlist:settings"  # hash: name → JSON
 
-MIGRATIONS = ("",)  # Redis needs no tables; the number says what the keys mean
+MIGRATIONS = ("", "")  # Redis needs no tables; the number says what the keys mean
 
 # One script is one change: Redis runs and logs it as a whole.
 ADD = f"""
@@ -61,7 +69,23 @@ for _, event in ipairs(events) do
 end
 redis.call('DEL', key)
 redis.call('HDEL', '{FEATURES}', ARGV[1])
+local shown = redis.call('HGETALL', '{EXPOSURES_OF}' .. ARGV[1])
+for i = 1, #shown, 2 do
+  redis.call('HDEL', '{EXPOSURE_NUMBERS}', shown[i])
+  redis.call('ZREMRANGEBYSCORE', '{EXPOSURES}', shown[i + 1], shown[i + 1])
+end
+redis.call('DEL', '{EXPOSURES_OF}' .. ARGV[1])
 return #events
+"""
+EXPOSE = f"""
+for i = 1, #ARGV, 3 do
+  if redis.call('HEXISTS', '{EXPOSURE_NUMBERS}', ARGV[i]) == 0 then
+    local number = redis.call('INCR', '{EXPOSURE_NUMBER}')
+    redis.call('HSET', '{EXPOSURE_NUMBERS}', ARGV[i], number)
+    redis.call('HSET', '{EXPOSURES_OF}' .. ARGV[i + 1], ARGV[i], number)
+    redis.call('ZADD', '{EXPOSURES}', number, ARGV[i + 2])
+  end
+end
 """
 
 
@@ -90,7 +114,7 @@ class RedisStore(Store):
             version = int(self._redis.get(VERSION) or 0)
             if pending(version, MIGRATIONS, where=self.where):
                 self._redis.set(VERSION, len(MIGRATIONS))
-            self._add, self._erase = map(self._redis.register_script, (ADD, ERASE))
+            self._add, self._erase, self._expose = map(self._redis.register_script, (ADD, ERASE, EXPOSE))
 
     def add_events(self, events: Sequence[Event]) -> list[bool]:
         """See `Store.add_events`."""
@@ -136,10 +160,38 @@ class RedisStore(Store):
             texts = self._redis.hmget(FEATURES, list(users))
         return {user: from_json(text) or {} for user, text in zip(users, texts, strict=True) if text}
 
+    def add_exposures(self, exposures: Sequence[Exposure]) -> None:
+        """See `Store.add_exposures`."""
+        rows = [(each.id, each.user, json.dumps(to_row(each))) for each in exposures]
+        if rows:
+            with self._errors():
+                self._expose(args=[text for row in rows for text in row])
+
+    def exposures_since(self, place: int, limit: int) -> list[tuple[int, Exposure]]:
+        """See `Store.exposures_since`."""
+        with self._errors():
+            found = self._redis.zrangebyscore(
+                EXPOSURES, f"({place}", "+inf", start=0, num=limit, withscores=True
+            )
+        return [(int(number), from_row(json.loads(text))) for text, number in found]
+
+    def put_setting(self, name: str, value: Values | None) -> None:
+        """See `Store.put_setting`."""
+        with self._errors():
+            if value is None:
+                self._redis.hdel(SETTINGS, name)
+            else:
+                self._redis.hset(SETTINGS, name, to_json(value))
+
+    def setting(self, name: str) -> Values | None:
+        """See `Store.setting`."""
+        with self._errors():
+            return from_json(self._redis.hget(SETTINGS, name))
+
     def export_user(self, user: str) -> UserData:
         """See `Store.export_user`."""
         events = self._latest([user], 0).get(user, [])
-        return UserData(user, self.features([user]).get(user, {}), tuple(events))
+        return UserData(user, self.features([user]).get(user, {}), tuple(events), self._shown(user))
 
     def erase_user(self, user: str) -> int:
         """See `Store.erase_user`; the append-only file forgets when Redis next rewrites it."""
@@ -163,6 +215,16 @@ class RedisStore(Store):
                 pipe.zrange(EVENTS + user, -limit, -1)
             found = pipe.execute()
         return by_user(json.loads(text[DIGITS:]) for texts in found for text in texts)
+
+    def _shown(self, user: str) -> tuple[Exposure, ...]:
+        """The user's exposures, in the order they were kept."""
+        with self._errors():
+            numbers = sorted(map(int, self._redis.hvals(EXPOSURES_OF + user)))
+            pipe = self._redis.pipeline(transaction=False)
+            for number in numbers:
+                pipe.zrangebyscore(EXPOSURES, number, number)
+            found = pipe.execute()
+        return tuple(from_row(json.loads(text)) for texts in found for text in texts)
 
     def _check_durable(self) -> None:
         settings = self._redis.config_get("appendonly", "appendfsync")

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from shortlist.errors import StoreError
+from shortlist.serving.stores.exposures import FIELDS as EXPOSURE_FIELDS
+from shortlist.serving.stores.exposures import Exposure, from_row, to_row
 from shortlist.serving.stores.migrations import pending
 from shortlist.serving.stores.store import (
     Event,
@@ -46,11 +48,31 @@ MIGRATIONS = (
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE features (user TEXT PRIMARY KEY, "values" TEXT NOT NULL) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE exposures (
+        place INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        user TEXT NOT NULL,
+        time INTEGER NOT NULL,
+        experiment TEXT NOT NULL,
+        arm TEXT NOT NULL,
+        probability REAL NOT NULL,
+        bundle TEXT NOT NULL,
+        shown INTEGER NOT NULL,
+        content TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX exposures_of_user ON exposures (user, place);
+    CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    """,
 )
 
 FIELDS = "id, user, item, time, type, context"
 ADD = f"INSERT INTO events ({FIELDS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
 LATEST = f"SELECT {FIELDS} FROM events WHERE user = ? ORDER BY time DESC, sequence DESC LIMIT ?"
+EXPOSE = f"""
+    INSERT INTO exposures ({EXPOSURE_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+"""
+EXPOSURES = f"SELECT place, {EXPOSURE_FIELDS} FROM exposures"
 
 
 class SqliteStore(Store):
@@ -128,15 +150,47 @@ class SqliteStore(Store):
             found = {user: connection.execute(ask, (user,)).fetchone() for user in users}
         return {user: from_json(row[0]) or {} for user, row in found.items() if row}
 
+    def add_exposures(self, exposures: Sequence[Exposure]) -> None:
+        """See `Store.add_exposures`."""
+        with self._transaction() as connection:
+            connection.executemany(EXPOSE, map(to_row, exposures))
+
+    def exposures_since(self, place: int, limit: int) -> list[tuple[int, Exposure]]:
+        """See `Store.exposures_since`."""
+        ask = f"{EXPOSURES} WHERE place > ? ORDER BY place LIMIT ?"
+        with self._errors():
+            rows = self._connection().execute(ask, (place, limit)).fetchall()
+        return [(row[0], from_row(row[1:])) for row in rows]
+
+    def put_setting(self, name: str, value: Values | None) -> None:
+        """See `Store.put_setting`."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM settings WHERE name = ?", (name,))
+            if value is not None:
+                connection.execute("INSERT INTO settings VALUES (?, ?)", (name, to_json(value)))
+
+    def setting(self, name: str) -> Values | None:
+        """See `Store.setting`."""
+        with self._errors():
+            ask = "SELECT value FROM settings WHERE name = ?"
+            row = self._connection().execute(ask, (name,)).fetchone()
+        return from_json(row[0]) if row else None
+
     def export_user(self, user: str) -> UserData:
         """See `Store.export_user`."""
         events = self.histories([user], -1).get(user, [])  # a negative limit is none
-        return UserData(user, self.features([user]).get(user, {}), tuple(events))
+        with self._errors():
+            rows = (
+                self._connection().execute(f"{EXPOSURES} WHERE user = ? ORDER BY place", (user,)).fetchall()
+            )
+        shown = tuple(from_row(row[1:]) for row in rows)
+        return UserData(user, self.features([user]).get(user, {}), tuple(events), shown)
 
     def erase_user(self, user: str) -> int:
         """See `Store.erase_user`; what they filled in the file is overwritten."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM features WHERE user = ?", (user,))
+            connection.execute("DELETE FROM exposures WHERE user = ?", (user,))
             erased = connection.execute("DELETE FROM events WHERE user = ?", (user,)).rowcount
         with self._errors():
             self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

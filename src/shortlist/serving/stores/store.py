@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from shortlist.serving.stores.exposures import Exposure
+
 Values = dict[str, Any]
 """Values by name, as JSON holds them."""
 
@@ -72,11 +74,13 @@ class UserData:
         user: the id.
         features: what was said of the user.
         events: what the user did, oldest first.
+        exposures: lists of experiments, in the order they were kept.
     """
 
     user: str
     features: Values
     events: tuple[Event, ...]
+    exposures: tuple[Exposure, ...] = ()
 
 
 class Store(ABC):
@@ -147,6 +151,40 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def add_exposures(self, exposures: Sequence[Exposure]) -> None:
+        """Keep lists that were shown; they are on the disk when this returns.
+
+        Args:
+            exposures: in the order they came. One whose id is known already is left out.
+        """
+
+    @abstractmethod
+    def exposures_since(self, place: int, limit: int) -> list[tuple[int, Exposure]]:
+        """Exposures with their places, which grow in the order they were kept.
+
+        Args:
+            place: after which they begin; 0 for the first.
+            limit: how many at most.
+        """
+
+    @abstractmethod
+    def put_setting(self, name: str, value: Values | None) -> None:
+        """Keep what all servers of the store go by.
+
+        Args:
+            name: of the setting.
+            value: as JSON can hold it; None forgets the setting.
+        """
+
+    @abstractmethod
+    def setting(self, name: str) -> Values | None:
+        """A setting, or None where there is none.
+
+        Args:
+            name: of the setting.
+        """
+
+    @abstractmethod
     def export_user(self, user: str) -> UserData:
         """All that is kept of a user.
 
@@ -156,7 +194,7 @@ class Store(ABC):
 
     @abstractmethod
     def erase_user(self, user: str) -> int:
-        """Forget a user: events, their ids and features.
+        """Forget a user: events, their ids, features and exposures.
 
         Args:
             user: the id.

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks import peers
+from benchmarks import peers, score_candidates
 from benchmarks.harness import Figure, interleave, ratio_of_medians
 from shortlist import losses
 from shortlist.data.ragged import Ragged
@@ -48,7 +48,7 @@ def run(*, quick: bool) -> list[Figure]:
     generator = torch.Generator().manual_seed(0)
     equal = torch.full((count,), ITEMS)
     mixed = torch.randint(*MIXED, (count,), generator=generator)
-    figures: list[Figure] = []
+    figures = score_candidates.figures(quick=quick)
     for lengths, suffix in ((equal, ""), (mixed, "_mixed")):
         values = torch.randn(int(lengths.sum()), generator=generator)
         labels = torch.randint(0, 5, (len(values),), generator=generator).float()

@@ -14,6 +14,7 @@
 #include "normalise.hpp"
 #include "search.hpp"
 #include "lists/bindings.hpp"
+#include "networks/bindings.hpp"
 #include "softmax/bindings.hpp"
 #include "tables/bindings.hpp"
 
@@ -163,6 +164,7 @@ NB_MODULE(_native, m) {
   dynamic::bind(m);
   leaves::bind(m);
   lists::bind(m);
+  networks::bind(m);
   softmax::bind(m);
   tables::bind(m);
 

@@ -1,7 +1,6 @@
 #include "collector.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <limits>
 
 namespace shortlist {
@@ -24,6 +23,8 @@ void Collector::reset(const Kernels& table, Metric metric, const float* query, s
   capacity_ = k_ + std::max(2 * k_, kSlack);
   threshold_ = -std::numeric_limits<double>::infinity();
   excluded_ = excluded;
+  marked_.fill(0);
+  for (const std::int64_t label : excluded) marked_[label >> 6 & 63] |= std::uint64_t{1} << (label & 63);
   shared_ = shared;
   candidates_.clear();
 }
@@ -37,7 +38,7 @@ bool Collector::refresh() {
 
 bool Collector::offer(const Candidate& candidate) {
   if (candidate.upper < threshold_) return false;
-  if (std::binary_search(excluded_.begin(), excluded_.end(), candidate.label)) return false;
+  if (is_excluded(candidate.label)) return false;
   candidates_.push_back(candidate);
   return candidates_.size() >= capacity_ && compact();
 }
@@ -51,10 +52,31 @@ std::span<const Candidate> Collector::finish() {
   refresh();
   prune();
   score_all();
-  const std::size_t kept = std::min(k_, candidates_.size());
-  std::partial_sort(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(kept), candidates_.end(),
-                    better);
-  return {candidates_.data(), kept};
+  sort();
+  return {sorted_.data(), std::min(k_, sorted_.size())};
+}
+
+// Most scores differ in single precision already; those that do not are compared.
+void Collector::sort() {
+  std::vector<Entry>& entries = sorter_.entries();
+  entries.resize(candidates_.size());
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    entries[i] = {falling_bits(static_cast<float>(candidates_[i].lower)), static_cast<std::uint32_t>(i)};
+  sorter_.sort();
+  sorted_.clear();
+  sorted_.reserve(entries.size());
+  for (const Entry& entry : entries) sorted_.push_back(candidates_[entry.place]);
+  for (std::size_t first = 0, last = 0; first < entries.size(); first = last) {
+    while (last < entries.size() && entries[last].key == entries[first].key) ++last;
+    if (last > first + 1)
+      std::sort(sorted_.begin() + static_cast<std::ptrdiff_t>(first),
+                sorted_.begin() + static_cast<std::ptrdiff_t>(last), better);
+  }
+}
+
+bool Collector::is_excluded(std::int64_t label) const {
+  if (!(marked_[label >> 6 & 63] >> (label & 63) & 1)) return false;
+  return std::binary_search(excluded_.begin(), excluded_.end(), label);
 }
 
 bool Collector::compact() {
@@ -77,9 +99,7 @@ void Collector::prune() {
   if (candidates_.size() > k_) {
     lowers_.resize(candidates_.size());
     std::transform(candidates_.begin(), candidates_.end(), lowers_.begin(), [](const Candidate& c) { return c.lower; });
-    const auto kth = lowers_.begin() + static_cast<std::ptrdiff_t>(k_ - 1);
-    std::nth_element(lowers_.begin(), kth, lowers_.end(), std::greater<>());
-    raise(*kth);
+    raise(kth_largest(lowers_, k_));
   }
   std::erase_if(candidates_, [this](const Candidate& c) { return c.upper < threshold_; });
 }

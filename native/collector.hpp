@@ -1,12 +1,14 @@
 // The best k of one query, gathered from rows of which only an interval around the score is known.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "kernels.hpp"
+#include "selection.hpp"
 
 namespace shortlist {
 
@@ -60,6 +62,8 @@ class Collector {
   void prune();
   void score_all();
   void raise(double threshold);
+  bool is_excluded(std::int64_t label) const;
+  void sort();
 
   const Kernels* table_ = nullptr;
   Metric metric_ = Metric::kDot;
@@ -69,9 +73,12 @@ class Collector {
   std::size_t capacity_ = 0;
   double threshold_ = 0;
   std::span<const std::int64_t> excluded_;  // ascending
+  std::array<std::uint64_t, 64> marked_;    // a bit for the last 12 of each excluded label
   std::atomic<double>* shared_ = nullptr;
   std::vector<Candidate> candidates_;
   std::vector<double> lowers_;
+  KeySorter sorter_;
+  std::vector<Candidate> sorted_;
 };
 
 }  // namespace shortlist

@@ -1,8 +1,12 @@
 #include "bindings.hpp"
 
+#include <algorithm>
+
 #include "../arrays.hpp"
+#include "diversity.hpp"
 #include "kernels.hpp"
 #include "losses.hpp"
+#include "order.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -100,10 +104,66 @@ void bind(nb::module_& m) {
         require_lists(values, batch, "values must be [lists]");
         require_lists(totals, batch, "totals must be [lists]");
         nb::gil_scoped_release unlocked;
-        cross_entropy(batch, targets.data(), threads, values.data(), totals.data(), data_or_null(slopes));
+        return cross_entropy(batch, targets.data(), threads, values.data(), totals.data(), data_or_null(slopes));
       },
       "scores"_a.noconvert(), "offsets"_a.noconvert(), "targets"_a.noconvert(), "threads"_a, "values"_a.noconvert(),
       "totals"_a.noconvert(), "slopes"_a.noconvert().none());
+
+  m.def(
+      "list_products",
+      [](Floats values, Places offsets, Floats factors, Results products) {
+        const Batch batch = batch_of(values, offsets);
+        require(factors.shape(0) == static_cast<std::size_t>(batch.lists), "factors must be [lists]");
+        require_items(products, values, "products must be [total]");
+        nb::gil_scoped_release unlocked;
+        list_products(batch, factors.data(), products.data());
+      },
+      "values"_a.noconvert(), "offsets"_a.noconvert(), "factors"_a.noconvert(), "products"_a.noconvert());
+
+  m.def(
+      "list_best",
+      [](Floats scores, Places offsets, Places items, std::int64_t keep, Array<std::int64_t, 1> order) {
+        const Batch batch = batch_of(scores, offsets);
+        require_items(items, scores, "items must be [total]");
+        std::int64_t kept = 0;
+        for (std::int64_t i = 0; i < batch.lists; ++i)
+          kept += std::min(batch.offsets[i + 1] - batch.offsets[i], std::max<std::int64_t>(keep, 0));
+        require(order.shape(0) == static_cast<std::size_t>(kept), "order must be as long as what is kept");
+        nb::gil_scoped_release unlocked;
+        best(batch, items.data(), keep, order.data());
+      },
+      "scores"_a.noconvert(), "offsets"_a.noconvert(), "items"_a.noconvert(), "keep"_a, "order"_a.noconvert());
+
+  m.def(
+      "list_marginal_relevance",
+      [](Floats scores, Places offsets, Places items, Array<const float, 2> vectors, double strength,
+         std::int64_t picks, Array<std::int64_t, 1> order, Results penalty) {
+        const Batch batch = batch_of(scores, offsets);
+        require_items(items, scores, "items must be [total]");
+        require_items(order, scores, "order must be [total]");
+        require_items(penalty, scores, "penalty must be [total]");
+        bool inside = true;  // a negative item is a huge one
+        for (std::size_t i = 0; i < items.shape(0); ++i)
+          inside &= static_cast<std::uint64_t>(items.data()[i]) < vectors.shape(0);
+        require(inside, "an item has no vector");
+        const Vectors rows = {vectors.data(), static_cast<std::int64_t>(vectors.shape(1))};
+        nb::gil_scoped_release unlocked;
+        marginal_relevance(batch, items.data(), rows, strength, picks, order.data(), penalty.data());
+      },
+      "scores"_a.noconvert(), "offsets"_a.noconvert(), "items"_a.noconvert(), "vectors"_a.noconvert(), "strength"_a,
+      "picks"_a, "order"_a.noconvert(), "penalty"_a.noconvert());
+
+  m.def(
+      "list_relative_scores",
+      [](Floats scores, Places offsets, std::int64_t column, Array<float, 2> columns) {
+        const Batch batch = batch_of(scores, offsets);
+        require(columns.shape(0) == scores.shape(0), "columns must be [total, width]");
+        const auto width = static_cast<std::int64_t>(columns.shape(1));
+        require(column >= 0 && column + 3 <= width, "there must be three columns from that one on");
+        nb::gil_scoped_release unlocked;
+        relative_scores(batch, columns.data() + column, width);
+      },
+      "scores"_a.noconvert(), "offsets"_a.noconvert(), "column"_a, "columns"_a.noconvert());
 
   m.def(
       "list_ideal_dcg",

@@ -2,6 +2,7 @@
 // target of its functions, of its own.
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "kernels.hpp"
 
@@ -33,29 +34,73 @@ INLINE Vec log_one_plus(Vec e) {
   return z * (p * square + 2.0f);
 }
 
-SIMD PairSums cross_entropy(const float* scores, const float* targets, std::int64_t count, float* slopes) {
-  Vec most = load(scores), wanted = {};
-  for (std::int64_t j = 0; j < count; j += LANES) {
-    const Vec value = load(scores + j);
+// Ones in the last `count` lanes, zeros before them.
+INLINE Vec last_lanes(std::int64_t count) {
+  static constexpr float kOnes[2 * LANES] = {
+#if LANES == 16
+      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1
+#elif LANES == 8
+      0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1
+#else
+      0, 0, 0, 0, 1, 1, 1, 1
+#endif
+  };
+  return load(kOnes + count);
+}
+
+// A list in whole vectors: the last one begins at `last`, and `fresh` of its lanes, at the end, were in none before.
+SIMD PairSums cross_entropy_of(const float* scores, const float* targets, std::int64_t last, std::int64_t fresh,
+                               float* slopes) {
+  const Vec counted = last_lanes(fresh);
+  Vec most = load(scores + last), least = load(targets + last), wanted = least * counted;
+  Vec odd = most * 0.0f + least * 0.0f;  // NaN where a number is not finite
+  for (std::int64_t j = 0; j < last; j += LANES) {
+    const Vec value = load(scores + j), target = load(targets + j);
     most = value > most ? value : most;
-    wanted += load(targets + j);
+    least = target < least ? target : least;
+    wanted += target;
+    odd += value * 0.0f + target * 0.0f;
   }
-  float largest = most[0];
-  for (int lane = 1; lane < LANES; ++lane) largest = most[lane] > largest ? most[lane] : largest;
+  float largest = most[0], smallest = least[0];
+  for (int lane = 1; lane < LANES; ++lane) {
+    largest = most[lane] > largest ? most[lane] : largest;
+    smallest = least[lane] < smallest ? least[lane] : smallest;
+  }
+  if (!(total(odd) == 0) || smallest < 0) return {0, std::numeric_limits<double>::quiet_NaN()};
   const float weight = total(wanted);
   if (!(weight > 0)) return {0, 0};
   Vec sum = {}, below = {};
-  for (std::int64_t j = 0; j < count; j += LANES) {
+  for (std::int64_t j = 0; j < last; j += LANES) {
     const Vec value = load(scores + j) - largest, e = natural(value);
     below += load(targets + j) * value;
     sum += e;
     if (slopes != nullptr) store(slopes + j, e);
   }
-  const float all = total(sum), each = 1 / all, share = 1 / weight;
-  if (slopes != nullptr)
-    for (std::int64_t j = 0; j < count; j += LANES)
+  const Vec value = load(scores + last) - largest, e = natural(value);
+  const float all = total(sum + e * counted), each = 1 / all, share = 1 / weight;
+  below += load(targets + last) * value * counted;
+  if (slopes != nullptr) {
+    for (std::int64_t j = 0; j < last; j += LANES)
       store(slopes + j, load(slopes + j) * each - load(targets + j) * share);
+    store(slopes + last, e * each - load(targets + last) * share);
+  }
   return {static_cast<double>(weight) * std::log(all) - total(below), weight};
+}
+
+SIMD PairSums cross_entropy(const float* scores, const float* targets, std::int64_t count, float* slopes) {
+  if (count == 0) return {0, 0};
+  if (count >= LANES)
+    return cross_entropy_of(scores, targets, count - LANES, (count - 1) % LANES + 1, slopes);
+  float some_scores[LANES], some_targets[LANES], some_slopes[LANES];
+  const std::int64_t before = LANES - count;
+  for (std::int64_t lane = 0; lane < LANES; ++lane) {
+    some_scores[lane] = scores[lane < before ? 0 : lane - before];
+    some_targets[lane] = lane < before ? 0.0f : targets[lane - before];
+  }
+  const PairSums sums = cross_entropy_of(some_scores, some_targets, 0, count, slopes == nullptr ? nullptr : some_slopes);
+  if (slopes != nullptr && sums.weight > 0)
+    for (std::int64_t j = 0; j < count; ++j) slopes[j] = some_slopes[before + j];
+  return sums;
 }
 
 SIMD PairSums logistic(const RankedList& list, const PairDiscounts& discounts, float* slopes) {

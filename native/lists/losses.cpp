@@ -74,6 +74,8 @@ struct Padded {
   Floats scores, others, results;
 };
 
+struct Nothing {};
+
 }  // namespace
 
 void logistic(const Batch& batch, const float* labels, const float* weights, const float* gains,
@@ -126,19 +128,28 @@ void smooth_rank_slopes(const Batch& batch, const float* by_rank, int threads, f
   });
 }
 
-void cross_entropy(const Batch& batch, const float* targets, int threads, float* values, float* totals,
+bool cross_entropy(const Batch& batch, const float* targets, int threads, float* values, float* totals,
                    float* slopes) {
   const Kernels& table = kernels();
-  for_lists<Padded>(batch, threads, [&](Padded& list, std::int64_t first, std::int64_t count, std::int64_t number) {
-    take(batch.scores + first, count, kEnded, &list.scores);
-    take(targets + first, count, 0.0f, &list.others);
-    if (slopes != nullptr) zeros(count, &list.results);
-    const PairSums sums = table.cross_entropy(list.scores.data(), list.others.data(), count,
-                                              slopes == nullptr ? nullptr : list.results.data());
-    values[number] = sums.weight > 0 ? static_cast<float>(sums.loss / sums.weight) : 0.0f;
+  std::atomic<bool> sound{true};
+  for_lists<Nothing>(batch, threads, [&](Nothing&, std::int64_t first, std::int64_t count, std::int64_t number) {
+    float* own = slopes == nullptr ? nullptr : slopes + first;
+    const PairSums sums = table.cross_entropy(batch.scores + first, targets + first, count, own);
+    const bool taught = sums.weight > 0;
+    values[number] = taught ? static_cast<float>(sums.loss / sums.weight) : 0.0f;
     totals[number] = static_cast<float>(sums.weight);
-    if (slopes != nullptr) std::copy(list.results.begin(), list.results.begin() + count, slopes + first);
+    if (own != nullptr && !taught) std::fill(own, own + count, 0.0f);
+    if (std::isnan(sums.weight)) sound = false;
   });
+  return sound;
+}
+
+void list_products(const Batch& batch, const float* factors, float* products) {
+  for (std::int64_t number = 0; number < batch.lists; ++number) {
+    const float factor = factors[number];
+    for (std::int64_t i = batch.offsets[number]; i < batch.offsets[number + 1]; ++i)
+      products[i] = batch.scores[i] * factor;
+  }
 }
 
 void ideal_dcg(const Batch& batch, const float* gains, const float* discounts, std::int64_t width, float* ideal) {

@@ -32,8 +32,12 @@ void smooth_ranks(const Batch& batch, int threads, float* ranks);
 void smooth_rank_slopes(const Batch& batch, const float* by_rank, int threads, float* slopes);
 
 // Cross-entropy of the targets' shares under the softmax of each list's scores, and the sum of its targets; slopes
-// may be null. A list without a target has a loss and slopes of 0.
-void cross_entropy(const Batch& batch, const float* targets, int threads, float* values, float* totals, float* slopes);
+// may be null. A list without a target has a loss and slopes of 0. Returns false where a number is not finite or a
+// target negative: then the results mean nothing.
+bool cross_entropy(const Batch& batch, const float* targets, int threads, float* values, float* totals, float* slopes);
+
+// Each item's number, which stands in the batch's scores, times its list's factor.
+void list_products(const Batch& batch, const float* factors, float* products);
 
 // The best possible DCG of each list: its gains by falling size times the discounts, `width` of them at most.
 void ideal_dcg(const Batch& batch, const float* gains, const float* discounts, std::int64_t width, float* ideal);

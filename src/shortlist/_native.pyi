@@ -341,12 +341,50 @@ def list_cross_entropy(
     values: NDArray[np.generic],
     totals: NDArray[np.generic],
     slopes: NDArray[np.generic] | None,
+) -> bool: ...
+def list_products(
+    values: NDArray[np.generic],
+    offsets: NDArray[np.generic],
+    factors: NDArray[np.generic],
+    products: NDArray[np.generic],
 ) -> None: ...
 def list_ideal_dcg(
     gains: NDArray[np.generic],
     offsets: NDArray[np.generic],
     discounts: NDArray[np.generic],
     ideal: NDArray[np.generic],
+) -> None: ...
+def list_best(
+    scores: NDArray[np.generic],
+    offsets: NDArray[np.generic],
+    items: NDArray[np.generic],
+    keep: int,
+    order: NDArray[np.generic],
+) -> None: ...
+def list_marginal_relevance(
+    scores: NDArray[np.generic],
+    offsets: NDArray[np.generic],
+    items: NDArray[np.generic],
+    vectors: NDArray[np.generic],
+    strength: float,
+    picks: int,
+    order: NDArray[np.generic],
+    penalty: NDArray[np.generic],
+) -> None: ...
+def list_relative_scores(
+    scores: NDArray[np.generic], offsets: NDArray[np.generic], column: int, columns: NDArray[np.generic]
+) -> None: ...
+def network_scores(
+    kinds: NDArray[np.generic],
+    widths: NDArray[np.generic],
+    weights: NDArray[np.generic],
+    offsets: NDArray[np.generic],
+    query: NDArray[np.generic],
+    table: NDArray[np.generic],
+    items: NDArray[np.generic],
+    own: NDArray[np.generic],
+    threads: int,
+    scores: NDArray[np.generic],
 ) -> None: ...
 def normalise(rows: NDArray[np.float32], normalised: NDArray[np.float32]) -> None: ...
 def checksum(bytes: NDArray[np.uint8], threads: int) -> int: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -34,6 +35,31 @@ def pairs(candidates: Candidates) -> list[list[tuple[int, float]]]:
 @settings(max_examples=60, deadline=None)
 def test_sorting_puts_the_best_first_and_ties_by_lower_item(rows):
     assert pairs(build(rows).sorted()) == [sorted(row, key=lambda pair: (-pair[1], pair[0])) for row in rows]
+
+
+@given(lists, st.integers(1, 7))
+@settings(max_examples=60, deadline=None)
+def test_the_best_of_each_list_are_the_first_once_sorted(rows, k):
+    assert pairs(build(rows).best(k)) == [
+        sorted(row, key=lambda pair: (-pair[1], pair[0]))[:k] for row in rows
+    ]
+
+
+@given(st.integers(0, 999), st.sampled_from([2, 63, 64, 65, 700]), st.sampled_from([1, 5, 1000]))
+@settings(max_examples=60, deadline=None)
+def test_long_lists_of_any_scores_are_sorted_as_numpy_sorts_them(seed, size, k):
+    random = np.random.default_rng(seed)
+    odd = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0, 1e-40, -1e-40], np.float32)
+    scores = np.concatenate([np.round(random.normal(size=size), 1).astype(np.float32), odd])
+    random.shuffle(scores)
+    items = random.permutation(len(scores)) + 1
+    order = np.lexsort((items, -scores))[:k]
+    numbers = torch.arange(len(scores))
+    found = Candidates(
+        sl.Ragged.from_lists([items.tolist(), []]), torch.from_numpy(scores), numbers, {"number": numbers}
+    ).best(k)
+    assert found.sources.tolist() == order.tolist()
+    assert found.items.to_lists() == [items[order].tolist(), []]
 
 
 @given(lists, st.integers(0, 7))

@@ -15,7 +15,7 @@ from shortlist.data.feature_space import FeatureSpace
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, DataError
 from shortlist.models import RankingLists
-from shortlist.models.list_loader import ListLoader, relative_scores
+from shortlist.models.list_loader import ListLoader, relative_columns
 
 
 def make_lists(items: list[list[int]], labels: list[list[float]]) -> RankingLists:
@@ -68,29 +68,47 @@ def test_scores_are_relative_to_the_whole_list_and_not_to_the_draw():
         assert torch.equal(batch["scores"], few.relative[places])
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.lists(st.integers(-3, 3).map(float), max_size=6), min_size=1, max_size=4))
-def test_relative_scores_are_their_slow_reference(rows: list[list[float]]):
+def relative(rows: list[list[float]]) -> torch.Tensor:
     flat = Ragged.from_lists(rows, dtype=torch.float32)
-    found = relative_scores(flat.values, Ragged(torch.ones(len(flat.values)), flat.offsets)).numpy()
-    expected = []
-    for row in rows:
-        order = sorted(range(len(row)), key=lambda place, row=row: (-row[place], place))
-        rank = np.empty(len(row))
-        rank[order] = np.arange(1, len(row) + 1)
-        deviation = np.std(row) + 1e-9 if row else 1
-        expected += [
-            [(score - np.mean(row)) / deviation, np.log(place) / 5, 1 / place]
-            for score, place in zip(row, rank, strict=True)
-        ]
-    np.testing.assert_allclose(found, np.array(expected).reshape(-1, 3), rtol=1e-5, atol=1e-6)
+    items = Ragged(torch.ones(len(flat.values), dtype=torch.int64), flat.offsets)
+    candidates = Candidates(
+        items, flat.values, items.values, {"score_a": flat.values, "score_b": -flat.values}
+    )
+    columns = relative_columns(candidates, ["score_b", "score_a"])
+    assert columns.shape == (len(flat.values), 6)
+    return columns[:, 3:]
+
+
+def slow_relative_scores(row: list[float]) -> list[list[float]]:
+    order = sorted(range(len(row)), key=lambda place: (-row[place], place))
+    rank = np.empty(len(row))
+    rank[order] = np.arange(1, len(row) + 1)
+    deviation = np.std(row) + 1e-9 if row else 1
+    return [
+        [(score - np.mean(row)) / deviation, np.log(place) / 5, 1 / place]
+        for score, place in zip(row, rank, strict=True)
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(-3, 3).map(float), max_size=6), min_size=1, max_size=4),
+    st.sampled_from([0, 63, 64, 500]),
+    st.integers(0, 99),
+)
+def test_relative_scores_are_their_slow_reference(rows: list[list[float]], more: int, seed: int):
+    drawn = np.random.default_rng(seed).normal(size=more).astype(np.float32)
+    rows = [*rows, np.round(drawn, 1).tolist()]
+    expected = [each for row in rows for each in slow_relative_scores(row)]
+    np.testing.assert_allclose(
+        relative(rows).numpy(), np.array(expected).reshape(-1, 3), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_a_score_that_is_not_finite_does_not_spoil_the_others():
-    rows = Ragged.from_lists([[1, 2, 3]])
-    relative = relative_scores(torch.tensor([1.0, -torch.inf, 3.0]), rows)
-    assert relative.isfinite().all()
-    assert relative[:, 2].tolist() == pytest.approx([1 / 2, 1 / 3, 1])
+    found = relative([[1.0, -torch.inf, 3.0, torch.nan, torch.inf]])
+    assert found.isfinite().all()
+    assert found[:, 2].tolist() == pytest.approx([1 / 3, 1 / 4, 1 / 2, 1 / 5, 1])
 
 
 def test_lists_are_taken_filtered_and_joined():

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from shortlist.data.ragged import Ragged, offsets_from_lengths
 from shortlist.errors import ShapeError
+from shortlist.kernels.lists import list_best
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +33,9 @@ class Candidates:
     features: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        total = len(self.items.values)
+        total = self.items.values.shape[0]
         for name, column in {"scores": self.scores, "sources": self.sources, **self.features}.items():
-            if len(column) != total:
+            if column.shape[0] != total:
                 raise ShapeError(
                     f"{name} has {len(column)} values for {total} candidates", remedy="one value an item"
                 )
@@ -78,14 +77,17 @@ class Candidates:
 
     def sorted(self) -> Candidates:
         """Each request's candidates by descending score; ties by lower item index."""
-        items, scores = self.items.values.numpy(force=True), -self.scores.numpy(force=True)
-        # Row by row, since each fits in the cache, and a sort of all together would look at the rows as well.
-        orders = [
-            low + np.lexsort((items[low:high], scores[low:high]))
-            for low, high in pairwise(self.items.offsets.tolist())
-        ]
-        order = torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *orders]))
-        return self.take(order.to(self.items.device), self.lengths)
+        return self.best(max(len(self.scores), 1))
+
+    def best(self, k: int) -> Candidates:
+        """The first `k` of each request by descending score; ties by lower item index.
+
+        Args:
+            k: at least 1.
+        """
+        scores, items = self.scores.float().cpu(), self.items.values.cpu()
+        order = list_best(scores, self.items.offsets.cpu(), items, k)
+        return self.take(order.to(self.items.device), self.lengths.clamp(max=k))
 
     def top(self, k: int) -> Candidates:
         """The first `k` of each request, in their present order."""
@@ -121,6 +123,9 @@ class Candidates:
             source: number of the retriever that found them.
         """
         found = items != 0
-        ragged = Ragged.from_lengths(items[found], found.sum(1))
-        sources = torch.full_like(ragged.values, 1 << source)
-        return cls(ragged, scores[found], sources)
+        if items.numel() and bool(found.all()):  # as usual, and then nothing need be picked
+            bounds = torch.arange(0, items.numel() + 1, items.shape[1], device=items.device)
+            ragged, kept = Ragged(items.flatten(), bounds), scores.flatten()
+        else:
+            ragged, kept = Ragged.from_lengths(items[found], found.sum(1)), scores[found]
+        return cls(ragged, kept, torch.full_like(ragged.values, 1 << source))

@@ -34,20 +34,21 @@ class Ragged:
 
     def __post_init__(self) -> None:
         offsets = self.offsets
-        if offsets.dtype != torch.int64 or offsets.ndim != 1 or len(offsets) == 0:
+        if offsets.dtype != torch.int64 or offsets.ndim != 1 or offsets.numel() == 0:
             raise ShapeError(
                 f"offsets must be a non-empty int64 vector, got {offsets.dtype} {tuple(offsets.shape)}",
                 remedy="pass the running total of the rows' lengths, starting with 0",
             )
-        if int(offsets[0]) != 0 or int(offsets[-1]) != len(self.values):
+        # An array's numbers are looked at in a tenth of the time that a tensor's take.
+        ends = offsets.detach().numpy() if offsets.device.type == "cpu" else offsets
+        if int(ends[0]) != 0 or int(ends[-1]) != self.values.shape[0]:
             raise ShapeError(
-                f"offsets run from {int(offsets[0])} to {int(offsets[-1])} "
-                f"but there are {len(self.values)} values",
+                f"offsets run from {int(ends[0])} to {int(ends[-1])} but there are {len(self.values)} values",
                 remedy="offsets must start at 0 and end at len(values)",
             )
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return self.offsets.shape[0] - 1
 
     def __getitem__(self, row: int) -> Tensor:
         if not -len(self) <= row < len(self):

@@ -131,7 +131,7 @@ class Vocabulary:
                 f"an index outside 0..{len(self) - 1}", remedy="decode with the vocabulary that encoded"
             )
         if len(rows) and rows.min() > 0:
-            return self.ids[rows - 1]
+            return self.ids.gather(rows - 1)
         return self.ids.gather(pl.Series(rows - 1).set(pl.Series(rows == 0), None))
 
     def num_seen(self, min_count: int = 1) -> int:

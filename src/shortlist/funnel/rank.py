@@ -66,7 +66,7 @@ class Scored:
             calibration; `score_ranker` holds what the ranker said.
         """
         scores = self.ranker.score_candidates(requests, candidates)
-        best = candidates.with_scores(scores, score_ranker=scores).sorted().top(max(self.keep, at_least))
+        best = candidates.with_scores(scores, score_ranker=scores).best(max(self.keep, at_least))
         return best if self.calibration is None else best.with_scores(self.calibration(best.scores))
 
 

@@ -206,10 +206,11 @@ def retrieve(
         each.find(ready, max(each.k, at_least), exclude=exclude, where=where)
         for each, ready in zip(retrievers, prepared, strict=True)
     ]
-    if len(found) == 1:
-        merged = Candidates.from_padded(*found[0])
-    else:
-        merged = _fuse([Candidates.from_padded(*lists, source=i) for i, lists in enumerate(found)])
+    lists = [Candidates.from_padded(*each, source=source) for source, each in enumerate(found)]
+    if len(lists) == 1:
+        only = lists[0]
+        return only.with_scores(only.scores, **{f"score_{retrievers[0].name}": only.scores})
+    merged = _fuse(lists)
     columns = {
         f"score_{each.name}": score_candidates(ready, merged)
         for each, ready in zip(retrievers, prepared, strict=True)

@@ -1,4 +1,4 @@
-"""Losses over lists of different lengths, by the native kernels: float32 on the CPU."""
+"""Losses over lists of different lengths, and their order, by the native kernels: float32 on the CPU."""
 
 from __future__ import annotations
 
@@ -117,6 +117,15 @@ def list_smooth_rank_slopes(
     return slopes
 
 
+class CrossEntropy(NamedTuple):
+    """What `list_cross_entropy` answers."""
+
+    values: Tensor  # [lists], 0 without a target
+    totals: Tensor  # [lists] sums of targets
+    slopes: Tensor | None  # [total] the values' gradient
+    sound: bool  # whether all numbers are finite and no target is negative; the rest means nothing otherwise
+
+
 def list_cross_entropy(
     scores: Tensor,
     offsets: Tensor,
@@ -124,7 +133,7 @@ def list_cross_entropy(
     *,
     gradient: bool = False,
     threads: int | None = None,
-) -> tuple[Tensor, Tensor, Tensor | None]:
+) -> CrossEntropy:
     """Cross-entropy of the targets' shares under the softmax of each list.
 
     Args:
@@ -135,11 +144,11 @@ def list_cross_entropy(
         threads: to work with; PyTorch's number by default.
 
     Returns:
-        `[lists]` values, 0 without a target; `[lists]` sums of targets; and `[total]` the values' gradient.
+        The losses, and whether the numbers that they come from make sense.
     """
     values, totals = (torch.empty(len(offsets) - 1) for _ in range(2))
     slopes = torch.empty(len(scores)) if gradient else None
-    _native.list_cross_entropy(
+    sound = _native.list_cross_entropy(
         _array(scores),
         _array(offsets),
         _array(targets),
@@ -148,7 +157,23 @@ def list_cross_entropy(
         totals.numpy(),
         None if slopes is None else slopes.numpy(),
     )
-    return values, totals, slopes
+    return CrossEntropy(values, totals, slopes, sound)
+
+
+def list_products(values: Tensor, offsets: Tensor, factors: Tensor) -> Tensor:
+    """Each item's number times its list's factor.
+
+    Args:
+        values: `[total]` float32.
+        offsets: `[lists + 1]` int64.
+        factors: `[lists]` float32.
+
+    Returns:
+        `[total]` float32.
+    """
+    products = torch.empty(len(values))
+    _native.list_products(_array(values), _array(offsets), _array(factors), products.numpy())
+    return products
 
 
 def list_ideal_dcg(gains: Tensor, offsets: Tensor, discounts: Tensor) -> Tensor:
@@ -165,6 +190,68 @@ def list_ideal_dcg(gains: Tensor, offsets: Tensor, discounts: Tensor) -> Tensor:
     ideal = torch.empty(len(offsets) - 1)
     _native.list_ideal_dcg(_array(gains), _array(offsets), _array(discounts), ideal.numpy())
     return ideal
+
+
+def list_best(scores: Tensor, offsets: Tensor, items: Tensor, keep: int) -> Tensor:
+    """The positions of each list's best items, best first.
+
+    Args:
+        scores: `[total]` float32; NaN comes last.
+        offsets: `[lists + 1]` int64.
+        items: `[total]` int64, of which the lower wins between equal scores.
+        keep: how many of each list at most.
+
+    Returns:
+        `[kept]` int64, one list after another.
+    """
+    kept = min(len(scores), keep) if len(offsets) == 2 else int(offsets.diff().clamp(max=keep).sum())
+    order = torch.empty(kept, dtype=torch.int64)
+    _native.list_best(_array(scores), _array(offsets), _array(items), keep, order.numpy())
+    return order
+
+
+def list_marginal_relevance(
+    scores: Tensor, offsets: Tensor, items: Tensor, vectors: Tensor, *, strength: float, picks: int
+) -> tuple[Tensor, Tensor]:
+    """Greedy maximal marginal relevance by the cosine of vectors; see `shortlist.postrank.Diversity`.
+
+    Args:
+        scores: `[total]` float32, finite.
+        offsets: `[lists + 1]` int64.
+        items: `[total]` int64 rows of the vectors.
+        vectors: `[num_items, dim]` float32.
+        strength: weight of the similarity, from 0 to 1.
+        picks: how many of each list to pick; the others follow in their order.
+
+    Returns:
+        `[total]` int64 positions in their new order, one list after another, and `[total]` float32 the
+        similarity of each item to the nearest one picked before it.
+    """
+    order, penalty = torch.empty(len(scores), dtype=torch.int64), torch.empty(len(scores))
+    _native.list_marginal_relevance(
+        _array(scores),
+        _array(offsets),
+        _array(items),
+        _array(vectors),
+        strength,
+        picks,
+        order.numpy(),
+        penalty.numpy(),
+    )
+    return order, penalty
+
+
+def list_relative_scores(scores: Tensor, offsets: Tensor, columns: Tensor, first: int) -> None:
+    """Each score in the light of its list's others, written into three columns of a matrix.
+
+    Args:
+        scores: `[total]` float32; what is not finite counts as 0.
+        offsets: `[lists + 1]` int64.
+        columns: `[total, width]` float32, contiguous.
+        first: the number of the column for the score less the list's mean over its deviation; the next ones
+            get the logarithm of the rank, from 1, over 5, and the reciprocal of the rank.
+    """
+    _native.list_relative_scores(_array(scores), _array(offsets), first, columns.numpy())
 
 
 def _array(values: Tensor) -> NDArray[np.generic]:

@@ -29,6 +29,7 @@ def check_lists(
     item_weights: Tensor | None = None,
     list_weights: Tensor | None = None,
     outputs: int | None = None,
+    numbers: bool = True,
 ) -> Lists:
     """Refuse what makes no sense, and divide the scores by the temperature.
 
@@ -39,6 +40,7 @@ def check_lists(
         item_weights: `[total]`, 0 or more.
         list_weights: `[lists]`, 0 or more.
         outputs: numbers that a model gives an item; None for one without a dimension of its own, 0 for any.
+        numbers: whether to look at the scores and labels one by one; False for a loss that does so itself.
 
     Returns:
         The lists.
@@ -53,21 +55,37 @@ def check_lists(
     check_temperature(temperature)
     values = at_least_float32(scores.values)
     marks = labels.to(values.dtype)
-    _check_numbers("label", marks, total, "item")
-    if not are_finite(values):
-        raise DataError(
-            "a score is not a finite number",
-            remedy="look for a feature that is NaN, or for weights that grew without bound",
-        )
+    _check_length("label", marks, total, "item")
+    if numbers:
+        check_numbers(values, marks)
     weights = None
     if item_weights is not None:
         weights = item_weights.to(values.dtype)
-        _check_numbers("item weight", weights, total, "item")
+        _check_length("item weight", weights, total, "item")
+        _check_numbers("item weight", weights)
     if list_weights is not None:
         check_list_weights(list_weights, len(scores))
         spread = list_weights.to(values.dtype).repeat_interleave(scores.lengths, output_size=total)
         weights = spread if weights is None else weights * spread
     return Lists(values if temperature == 1 else values / temperature, marks, weights, scores.offsets)
+
+
+def check_numbers(scores: Tensor, labels: Tensor) -> None:
+    """Refuse scores and labels that make no sense.
+
+    Args:
+        scores: any shape.
+        labels: `[total]`.
+
+    Raises:
+        DataError: a label is negative, or something is not a finite number.
+    """
+    _check_numbers("label", labels)
+    if not are_finite(scores):
+        raise DataError(
+            "a score is not a finite number",
+            remedy="look for a feature that is NaN, or for weights that grew without bound",
+        )
 
 
 def are_finite(values: Tensor) -> bool:
@@ -106,7 +124,8 @@ def check_list_weights(list_weights: Tensor, count: int) -> None:
         DataError: a weight is negative or not a finite number.
         ShapeError: there is not one weight a list.
     """
-    _check_numbers("list weight", list_weights, count, "list")
+    _check_length("list weight", list_weights, count, "list")
+    _check_numbers("list weight", list_weights)
 
 
 def _check_shape(scores: Ragged, outputs: int | None) -> None:
@@ -124,13 +143,16 @@ def _check_shape(scores: Ragged, outputs: int | None) -> None:
         )
 
 
-def _check_numbers(name: str, values: Tensor, count: int, what: str) -> None:
+def _check_length(name: str, values: Tensor, count: int, what: str) -> None:
     if values.shape != (count,):
         raise ShapeError(
             f"{name}s are {tuple(values.shape)} for {count} {what}s",
             remedy=f"pass one {name} for each {what}, in a vector",
         )
-    if count == 0:
+
+
+def _check_numbers(name: str, values: Tensor) -> None:
+    if values.numel() == 0:
         return
     low, high = torch.aminmax(values.detach())
     if not (low >= 0 and high < torch.inf):

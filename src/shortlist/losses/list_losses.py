@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from shortlist.data.list_blocks import ListBlock, list_blocks
+from shortlist.kernels import lists as kernels
 from shortlist.losses.list_inputs import Lists
 from shortlist.losses.reduction import weighted_mean
 
@@ -247,4 +248,6 @@ class _PerList(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         slopes, offsets = ctx.saved_tensors
+        if kernels.suits(slopes) and kernels.suits(upstream):
+            return kernels.list_products(slopes, offsets, upstream), None, None
         return slopes * upstream.repeat_interleave(offsets.diff(), output_size=len(slopes)), None, None

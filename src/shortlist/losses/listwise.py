@@ -12,7 +12,7 @@ from shortlist.data.ragged import Ragged
 from shortlist.errors import ConfigError, ShapeError
 from shortlist.kernels import lists as kernels
 from shortlist.losses.lambda_weights import DCGWeight, check_gains
-from shortlist.losses.list_inputs import Lists, check_list_weights, check_lists
+from shortlist.losses.list_inputs import Lists, check_list_weights, check_lists, check_numbers
 from shortlist.losses.list_losses import (
     ENDED,
     BatchLoss,
@@ -61,8 +61,16 @@ def softmax(
     Source: Cao et al., Learning to rank: from pairwise approach to listwise approach (ICML 2007); Leng et
     al., PolyLoss (ICLR 2022).
     """
+    # The kernel looks at the numbers itself; weights could hide from it what is wrong with them.
+    looked_at = lambda_weight is None and poly_epsilon == 0 and kernels.suits(scores.values)
+    looked_at = looked_at and item_weights is None and list_weights is None
     lists = check_lists(
-        scores, labels, temperature=temperature, item_weights=item_weights, list_weights=list_weights
+        scores,
+        labels,
+        temperature=temperature,
+        item_weights=item_weights,
+        list_weights=list_weights,
+        numbers=not looked_at,
     )
     return per_list(_over_batch(lists, lambda_weight, poly_epsilon), lists)
 
@@ -203,7 +211,10 @@ def _over_batch(lists: Lists, lambda_weight: DCGWeight | None = None, poly_epsil
 
 def _fused(lists: Lists, gradient: bool) -> tuple[Tensor, Tensor, Tensor | None]:
     targets = lists.labels if lists.weights is None else lists.labels * lists.weights
-    return kernels.list_cross_entropy(lists.scores, lists.offsets, targets, gradient=gradient)
+    found = kernels.list_cross_entropy(lists.scores, lists.offsets, targets, gradient=gradient)
+    if not found.sound:
+        check_numbers(lists.scores, lists.labels)
+    return found.values, found.totals, found.slopes
 
 
 def _labels(block: Block) -> Tensor:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +13,7 @@ from shortlist.data.feature_space import Batch, FeatureSpace
 from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, DataError, did_you_mean
+from shortlist.kernels.lists import list_relative_scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +156,7 @@ def list_batch(
 
     Returns:
         The query features, one row a request; the candidate features, one row a candidate; `row`, `[total]`
-        int64, the request of each candidate; and `scores`, `[total, 3 * len(scores)]`, see `relative_scores`.
+        int64, the request of each candidate; and `scores`, see `relative_columns`.
     """
     features = _features(requests, candidates.items.values, space)
     return features | {"row": candidates.row_ids(), "scores": relative_columns(candidates, scores)}
@@ -168,42 +167,21 @@ def _features(requests: Requests, items: Tensor, space: FeatureSpace) -> Batch:
 
 
 def relative_columns(candidates: Candidates, names: Sequence[str]) -> Tensor:
-    """The relative scores of several score features, side by side.
+    """Scores in the light of the other candidates of the same request, on a scale that all models share.
 
     Args:
         candidates: one row a request.
         names: of the score features.
 
     Returns:
-        `[total, 3 * len(names)]`.
+        `[total, 3 * len(names)]`, for each score feature: the score less the request's mean over its
+        deviation; the logarithm of the rank, from 1, over 5; and the reciprocal of the rank.
     """
-    empty = torch.zeros(len(candidates.scores), 0)
-    parts = [relative_scores(_score(candidates, name), candidates.items) for name in names]
-    return torch.cat([empty, *parts], dim=1)
-
-
-def relative_scores(scores: Tensor, items: Ragged) -> Tensor:
-    """Scores in the light of the other candidates of the same request, on a scale that all models share.
-
-    Args:
-        scores: `[total]` float32.
-        items: the candidates' rows.
-
-    Returns:
-        `[total, 3]`: the score less the request's mean over its deviation; the logarithm of the rank, from 1,
-        over 5; and the reciprocal of the rank.
-    """
-    rows, lengths = items.row_ids(), items.lengths.clamp(min=1)
-    finite = torch.where(scores.isfinite(), scores, 0.0).double()
-    mean = torch.zeros(len(items), dtype=torch.float64).index_add_(0, rows, finite) / lengths
-    centred = finite - mean[rows]
-    variance = torch.zeros(len(items), dtype=torch.float64).index_add_(0, rows, centred**2) / lengths
-    standard = centred / (variance.sqrt() + 1e-9)[rows]
-    falling, ranks = -scores.numpy(), np.empty(len(scores))
-    for low, high in pairwise(items.offsets.tolist()):
-        ranks[low + np.argsort(falling[low:high], kind="stable")] = np.arange(1, high - low + 1)
-    rank = torch.from_numpy(ranks)
-    return torch.stack([standard, rank.log() / 5, 1 / rank], dim=1).float()
+    columns = torch.empty(len(candidates.scores), 3 * len(names))
+    for number, name in enumerate(names):
+        scores = _score(candidates, name).float()
+        list_relative_scores(scores, candidates.items.offsets, columns, 3 * number)
+    return columns
 
 
 def _score(candidates: Candidates, name: str) -> Tensor:

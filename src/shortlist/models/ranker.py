@@ -25,6 +25,7 @@ from shortlist.models.model import Model, TrainingOptions
 from shortlist.models.objective_heads import ObjectiveHeads, ObjectiveLoader
 from shortlist.models.objectives import Objectives
 from shortlist.models.ranker_checks import check_labels, check_lists, check_objectives
+from shortlist.models.ranker_scorer import Scorer
 from shortlist.nn.cross import Cross
 from shortlist.nn.encoders import build_encoder
 from shortlist.nn.mlp import MLP
@@ -84,6 +85,7 @@ class Ranker(Model):
         self.objectives = objectives
         if objectives is not None:
             check_objectives(self, objectives)
+        self._scorer: Scorer | None = None  # of the weights as they were when it was last asked
         if loss in LIST_LOSSES:
             self.task = ListwiseRanking(loss=LIST_LOSSES[loss])
 
@@ -277,6 +279,8 @@ class Ranker(Model):
         """
         grown = copy.copy(self)
         grown.space = self.fitted_space().with_items(data, rows)
+        scorer = self._current_scorer()
+        grown._scorer = None if scorer is None else scorer.with_items(grown.space, rows)
         return grown
 
     @torch.inference_mode()
@@ -290,17 +294,31 @@ class Ranker(Model):
         Returns:
             `[total]` float32.
         """
-        space = self.fitted_space()
-        device = next(self.parameters()).device
-        bounds = candidates.items.offsets
-        parts = [torch.zeros(0)]
-        for first in range(0, len(requests), REQUEST_BATCH):
-            rows = torch.arange(first, min(first + REQUEST_BATCH, len(requests)))
+        if len(requests) <= REQUEST_BATCH:
+            return self._score(requests, candidates)
+        bounds, parts = candidates.items.offsets, []
+        for rows in torch.split(torch.arange(len(requests)), REQUEST_BATCH):
             positions = torch.arange(int(bounds[rows[0]]), int(bounds[rows[-1] + 1]))
-            part = candidates.take(positions, candidates.lengths[rows])
-            batch = list_batch(requests.take(rows), part, space, self.scores)
-            parts.append(self(to_device(batch, device)).float().cpu())
+            some = candidates.take(positions, candidates.lengths[rows])
+            parts.append(self._score(requests.take(rows), some))
         return torch.cat(parts)
+
+    def _score(self, requests: Requests, candidates: Candidates) -> Tensor:
+        """The scores of a few requests' candidates, in the fastest way that gives them."""
+        space, scorer = self.fitted_space(), self._current_scorer()
+        if scorer is not None:
+            return scorer.score(requests, candidates)
+        batch = list_batch(requests, candidates, space, self.scores)
+        device = next(self.parameters()).device
+        return self(to_device(batch, device)).float().cpu()  # type: ignore[no-any-return]
+
+    def _current_scorer(self) -> Scorer | None:
+        """The scorer of the weights as they are now; None where only the layers can give the scores."""
+        if self.training or type(self).forward is not Ranker.forward:
+            return None
+        if self._scorer is None or not self._scorer.stands_for(self):
+            self._scorer = Scorer.of(self)
+        return self._scorer
 
     def _encoders(self, features: Sequence[Feature]) -> nn.ModuleList:
         space = self.fitted_space()

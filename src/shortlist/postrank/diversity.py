@@ -13,6 +13,7 @@ from shortlist.data.candidates import Candidates
 from shortlist.data.catalogue import Catalogue
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, did_you_mean
+from shortlist.kernels.lists import list_marginal_relevance, suits
 from shortlist.postrank.checks import check_column, check_fraction
 from shortlist.postrank.grid import Grid
 from shortlist.postrank.protocol import check_inputs
@@ -86,6 +87,14 @@ class Diversity:
         check_inputs(candidates, size, catalogue, requests, stage="Diversity")
         if self.strength == 0:
             return candidates
+        vectors = catalogue.vectors if self.method == "mmr" and self.by is None else None
+        if vectors is not None and suits(vectors) and suits(candidates.scores):
+            items = candidates.items
+            order, penalty = list_marginal_relevance(
+                candidates.scores, items.offsets, items.values, vectors, strength=self.strength, picks=size
+            )
+            scored = candidates.with_scores(candidates.scores, diversity_penalty=penalty)
+            return scored.take(order, candidates.lengths)
         grid = Grid.of(candidates)
         similarity = similarity_for(grid, catalogue, by=self.by, shifted=self.method == "dpp")
         relevance = grid.pad(unit_scores(candidates))

@@ -189,18 +189,18 @@ class Engine:
 
     def _answer(self, batch: Sequence[Timed], asked: Asked, places: Sequence[int]) -> list[Recommended]:
         """The answers of requests of one group."""
-        first, rows = batch[0].request, torch.tensor(places)
+        first = batch[0].request
         self.speaker.check_fields(first.fields)
-        requests = asked.requests.take(rows)
+        asked = asked.take(places)
         hidden = [encode_lists(self.funnel.data, [each.request.exclude for each in batch])]
         if first.exclude_seen:
-            hidden.append(asked.seen.take(rows))
+            hidden.append(asked.seen)
         if len(self.removed):
-            lengths = torch.full_like(rows, len(self.removed))
-            hidden.append(Ragged.from_lengths(self.removed.repeat(len(rows)), lengths))
+            lengths = torch.full((len(batch),), len(self.removed))
+            hidden.append(Ragged.from_lengths(self.removed.repeat(len(batch)), lengths))
         lists, cut = run_stages(
             self.funnel,
-            requests,
+            asked.requests,
             self._stages(first),
             size=first.k or self.funnel.size,
             exclude=joined(*hidden),
@@ -211,7 +211,7 @@ class Engine:
         *stages, (_, final) = lists
         if not first.explain:
             return self.speaker.answers(final, first.fields, cut=cut)
-        why = reasons(final, requests, self.funnel.retrievers, self.funnel.catalogue).to_list()
+        why = reasons(final, asked.requests, self.funnel.retrievers, self.funnel.catalogue).to_list()
         shown = traces(self.funnel, stages, fields=first.fields, postrank=self._stages(first))
         return self.speaker.answers(final, first.fields, cut=cut, why=why, stages=shown)
 

@@ -47,6 +47,17 @@ class Asked:
     requests: Requests
     seen: Ragged
 
+    def take(self, places: Sequence[int]) -> Asked:
+        """Some of the batch.
+
+        Args:
+            places: of the requests, ascending.
+        """
+        if len(places) == len(self.requests):
+            return self
+        rows = torch.tensor(places)
+        return Asked(self.requests.take(rows), self.seen.take(rows))
+
 
 def ask(data: Dataset, asking: Sequence[Asking], past: Past) -> Asked:
     """Join what is known of the users of a batch.

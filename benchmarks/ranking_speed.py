@@ -77,7 +77,7 @@ def _compare(scores: Ragged, labels: Tensor, suffix: str, *, repeats: int) -> It
 
 
 def _step(loss: Callable[..., ListLosses], scores: Ragged, labels: Tensor) -> tuple[Tensor, Tensor]:
-    values = scores.values.clone().requires_grad_()
+    values = scores.values.detach().requires_grad_()
     found = loss(Ragged(values, scores.offsets), labels).total()
     found.backward()
     assert values.grad is not None

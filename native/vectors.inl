@@ -26,3 +26,37 @@ INLINE Vec exponential(Vec x) {
   const Whole scaled = __builtin_bit_cast(Whole, p) + (__builtin_bit_cast(Whole, shifted) << 23);
   return x < -125.0f ? Vec{} : __builtin_bit_cast(Vec, scaled);
 }
+
+// The lanes of a vector turned by half, a quarter and so on of its width.
+#if LANES == 16
+#define HALVES(step, x)                                                                            \
+  step(x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);                                   \
+  step(x, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);                                   \
+  step(x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);                                   \
+  step(x, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+#elif LANES == 8
+#define HALVES(step, x)               \
+  step(x, 4, 5, 6, 7, 0, 1, 2, 3);    \
+  step(x, 2, 3, 0, 1, 6, 7, 4, 5);    \
+  step(x, 1, 0, 3, 2, 5, 4, 7, 6)
+#else
+#define HALVES(step, x)  \
+  step(x, 2, 3, 0, 1);   \
+  step(x, 1, 0, 3, 2)
+#endif
+#define ADD_TURNED(x, ...) x += __builtin_shufflevector(x, x, __VA_ARGS__)
+#define MAX_TURNED(x, ...)                                         \
+  do {                                                             \
+    const Vec turned = __builtin_shufflevector(x, x, __VA_ARGS__); \
+    x = turned > x ? turned : x;                                   \
+  } while (false)
+
+INLINE float total(Vec x) {
+  HALVES(ADD_TURNED, x);
+  return x[0];
+}
+
+INLINE float largest_of(Vec x) {
+  HALVES(MAX_TURNED, x);
+  return x[0];
+}

@@ -36,9 +36,9 @@ struct PairSums {  // or of a list's targets
 struct Kernels {
   const char* name;
 
-  // The targets' sum, and the sum over them of target * -log(softmax of scores). `slopes`, null or [count], becomes the
-  // gradient of that sum over the targets' sum where this is above 0, and else stays undefined. A sum that is NaN says
-  // that a number is not finite or a target negative. Needs no room.
+  // The targets' sum, and the sum over them of target * -log(softmax of scores), whose gradient `slopes`, null or
+  // [count], becomes where the targets' sum is above 0; else it stays undefined. A sum that is NaN says that a number
+  // is not finite or a target negative. Needs no room.
   PairSums (*cross_entropy)(const float* scores, const float* targets, std::int64_t count, float* slopes);
 
   // Adds up log(1 + exp(-(better score - worse score))) by weight; `slopes`, null or [count + room] zeros, becomes

@@ -16,12 +16,6 @@ INLINE Vec natural(Vec x) { return exponential(x * 1.44269504088896341f); }
 
 INLINE Vec absolute(Vec x) { return x < 0.0f ? -x : x; }
 
-INLINE float total(Vec x) {
-  float sum = 0;
-  for (int lane = 0; lane < LANES; ++lane) sum += x[lane];
-  return sum;
-}
-
 // log(1 + e) for e from 0 to 1, to the last digits of small ones too: 2 artanh(e / (2 + e)).
 INLINE Vec log_one_plus(Vec e) {
   const Vec z = e / (2.0f + e), square = z * z;
@@ -53,22 +47,13 @@ SIMD PairSums cross_entropy_of(const float* scores, const float* targets, std::i
                                float* slopes) {
   const Vec counted = last_lanes(fresh);
   Vec most = load(scores + last), least = load(targets + last), wanted = least * counted;
-  Vec odd = most * 0.0f + least * 0.0f;  // NaN where a number is not finite
   for (std::int64_t j = 0; j < last; j += LANES) {
     const Vec value = load(scores + j), target = load(targets + j);
     most = value > most ? value : most;
     least = target < least ? target : least;
     wanted += target;
-    odd += value * 0.0f + target * 0.0f;
   }
-  float largest = most[0], smallest = least[0];
-  for (int lane = 1; lane < LANES; ++lane) {
-    largest = most[lane] > largest ? most[lane] : largest;
-    smallest = least[lane] < smallest ? least[lane] : smallest;
-  }
-  if (!(total(odd) == 0) || smallest < 0) return {0, std::numeric_limits<double>::quiet_NaN()};
-  const float weight = total(wanted);
-  if (!(weight > 0)) return {0, 0};
+  const float largest = largest_of(most), weight = total(wanted);
   Vec sum = {}, below = {};
   for (std::int64_t j = 0; j < last; j += LANES) {
     const Vec value = load(scores + j) - largest, e = natural(value);
@@ -77,14 +62,18 @@ SIMD PairSums cross_entropy_of(const float* scores, const float* targets, std::i
     if (slopes != nullptr) store(slopes + j, e);
   }
   const Vec value = load(scores + last) - largest, e = natural(value);
-  const float all = total(sum + e * counted), each = 1 / all, share = 1 / weight;
   below += load(targets + last) * value * counted;
+  const float all = total(sum + e * counted), sums = total(below), each = weight / all;
+  // A number that is not finite makes one of the three sums so: minus infinity the second, even times 0.
+  if (largest_of(-least) > 0 || !std::isfinite(weight + all + sums))
+    return {0, std::numeric_limits<double>::quiet_NaN()};
+  if (!(weight > 0)) return {0, 0};
   if (slopes != nullptr) {
     for (std::int64_t j = 0; j < last; j += LANES)
-      store(slopes + j, load(slopes + j) * each - load(targets + j) * share);
-    store(slopes + last, e * each - load(targets + last) * share);
+      store(slopes + j, load(slopes + j) * each - load(targets + j));
+    store(slopes + last, e * each - load(targets + last));
   }
-  return {static_cast<double>(weight) * std::log(all) - total(below), weight};
+  return {static_cast<double>(weight) * std::log(all) - sums, weight};
 }
 
 SIMD PairSums cross_entropy(const float* scores, const float* targets, std::int64_t count, float* slopes) {

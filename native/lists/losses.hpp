@@ -31,9 +31,9 @@ void smooth_ranks(const Batch& batch, int threads, float* ranks);
 // The slope by each score of a sum whose slope by each smooth rank is minus `by_rank`.
 void smooth_rank_slopes(const Batch& batch, const float* by_rank, int threads, float* slopes);
 
-// Cross-entropy of the targets' shares under the softmax of each list's scores, and the sum of its targets; slopes
-// may be null. A list without a target has a loss and slopes of 0. Returns false where a number is not finite or a
-// target negative: then the results mean nothing.
+// Cross-entropy of the targets' shares under the softmax of each list's scores, and the sum of its targets. `slopes`,
+// which may be null, become the gradient of their product. A list without a target has a loss and slopes of 0. Returns
+// false where a number is not finite or a target negative: then the results mean nothing.
 bool cross_entropy(const Batch& batch, const float* targets, int threads, float* values, float* totals, float* slopes);
 
 // Each item's number, which stands in the batch's scores, times its list's factor.

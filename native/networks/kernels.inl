@@ -66,9 +66,7 @@ SIMD void output(const Layer& layer, const float* from, float* scores) {
   for (int row = 0; row < kRows; ++row, from += width) {
     Vec products = {};
     for (std::int64_t k = 0; k < width; k += LANES) products += load(from + k) * load(layer.weights + k);
-    float sum = layer.weights[width];
-    for (int lane = 0; lane < LANES; ++lane) sum += products[lane];
-    scores[row] = sum;
+    scores[row] = total(products) + layer.weights[width];
   }
 }
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from shortlist import _native, losses
 from shortlist.data.ragged import Ragged
+from shortlist.errors import DataError
 from shortlist.kernels import lists as kernels
 from shortlist.losses import DCGWeight
 
@@ -150,3 +151,40 @@ def test_the_kernels_refuse_results_of_another_size() -> None:
         _native.list_cross_entropy(scores, offsets, scores, 1, wrong, wrong, None)
     with pytest.raises(ValueError, match="ideal must be"):
         _native.list_ideal_dcg(scores, offsets, scores, wrong)
+
+
+@pytest.mark.usefixtures("instructions")
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    lengths=st.lists(st.integers(0, 40), min_size=1, max_size=4),
+    where=st.integers(0, 10_000),
+    wrong=st.sampled_from([("score", float("nan")), ("score", float("inf")), ("score", float("-inf"))])
+    | st.sampled_from([("label", float("nan")), ("label", float("inf")), ("label", -1.0)]),
+    labelled=st.booleans(),
+)
+def test_a_number_that_makes_no_sense_is_found_wherever_it_stands(
+    lengths: list[int], where: int, wrong: tuple[str, float], labelled: bool
+) -> None:
+    total = sum(lengths)
+    if total == 0:
+        return
+    numbers = {"score": torch.linspace(-3, 3, total), "label": torch.full((total,), float(labelled))}
+    numbers[wrong[0]][where % total] = wrong[1]
+    lists = Ragged.from_lengths(numbers["score"], torch.tensor(lengths))
+    with pytest.raises(DataError, match=f"a {wrong[0]} is"):
+        losses.softmax(lists, numbers["label"])
+
+
+@pytest.mark.usefixtures("instructions")
+def test_losses_that_are_asked_for_twice_have_the_same_gradient_twice() -> None:
+    values = torch.randn(50, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    lists = Ragged.from_lengths(values, torch.tensor([20, 0, 30]))
+    labels = torch.arange(50.0) % 3
+    found = losses.softmax(lists, labels)
+    total = found.total()
+    first, second = (torch.autograd.grad(total, values, retain_graph=True)[0].clone() for _ in range(2))
+    assert torch.equal(first, second)
+    (scaled,) = torch.autograd.grad(2 * found.total(), values, retain_graph=True)
+    torch.testing.assert_close(scaled, 2 * first)
+    (mean,) = torch.autograd.grad(found.mean(), values, retain_graph=True)
+    torch.testing.assert_close(mean, first / labels.sum())

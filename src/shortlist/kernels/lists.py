@@ -122,7 +122,7 @@ class CrossEntropy(NamedTuple):
 
     values: Tensor  # [lists], 0 without a target
     totals: Tensor  # [lists] sums of targets
-    slopes: Tensor | None  # [total] the values' gradient
+    slopes: Tensor | None  # [total] the gradient of each value times its total
     sound: bool  # whether all numbers are finite and no target is negative; the rest means nothing otherwise
 
 

@@ -13,7 +13,7 @@ from shortlist.data.ragged import Ragged
 from shortlist.losses.gumbel import gumbel_noise, perturb_lists, sample_mean
 from shortlist.losses.lambda_weights import DCGWeight, LambdaWeight, normalised_gains
 from shortlist.losses.list_inputs import Lists, check_lists, check_temperature
-from shortlist.losses.list_losses import ListLosses, divide, list_sums, per_list, whole_lists
+from shortlist.losses.list_losses import BatchLosses, ListLosses, divide, list_sums, per_list, whole_lists
 from shortlist.losses.list_pairwise import logistic_loss
 from shortlist.losses.smooth_ranks import smooth_rank_slopes, smooth_ranks
 
@@ -182,13 +182,11 @@ def yeti_logistic(
 _NEIGHBOURS = DCGWeight(normalized=False, neighbours=True)
 
 
-def _smooth_metric(
-    lists: Lists, gradient: bool, *, metric: RankMetric
-) -> tuple[Tensor, Tensor, Tensor | None]:
+def _smooth_metric(lists: Lists, gradient: bool, *, metric: RankMetric) -> BatchLosses:
     scores, labels, _, offsets = lists
     values, by_rank = metric(labels, smooth_ranks(scores, offsets), offsets)
     slopes = smooth_rank_slopes(scores, offsets, by_rank) if gradient else None
-    return -values, torch.ones_like(values), slopes
+    return BatchLosses(-values, torch.ones_like(values), slopes)
 
 
 def _ndcg(labels: Tensor, ranks: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:

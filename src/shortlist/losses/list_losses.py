@@ -34,7 +34,7 @@ class ListLosses:
 
     def total(self) -> Tensor:
         """Scalar: the sum over everything that was compared."""
-        return (self.values * self.weights).sum()
+        return torch.dot(self.values, self.weights)
 
     def mean(self) -> Tensor:
         """Scalar: the mean over everything that was compared, in which long lists count more."""
@@ -108,9 +108,18 @@ class BlockLosses(NamedTuple):
 # Asked with True for the gradient too.
 BlockLoss = Callable[[Block, bool], BlockLosses]
 
-# Answers `[lists]` values and weights and, asked with True, `[total]` the gradient of each value by its own
-# list's scores.
-BatchLoss = Callable[[Lists, bool], tuple[Tensor, Tensor, Tensor | None]]
+
+class BatchLosses(NamedTuple):
+    """What a loss answers for a batch."""
+
+    values: Tensor  # [lists]
+    weights: Tensor  # [lists]
+    gradient: Tensor | None  # [total] of each list's own value; None where it was not asked for
+    weighted: bool = False  # whether it is that of value times weight, and 0 for a weight of 0
+
+
+# Asked with True for the gradient too.
+BatchLoss = Callable[[Lists, bool], BatchLosses]
 
 
 def per_list(loss: BatchLoss, lists: Lists) -> ListLosses:
@@ -154,7 +163,7 @@ def in_blocks(loss: BlockLoss, *, pairs: bool = False) -> BatchLoss:
         pairs: whether it compares pairs of items, whose number then counts for a block's size.
     """
 
-    def over_batch(lists: Lists, gradient: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    def over_batch(lists: Lists, gradient: bool) -> BatchLosses:
         scores, labels, weights, offsets = lists
         values, totals = (scores.new_zeros(len(offsets) - 1) for _ in range(2))
         slopes = torch.empty_like(scores) if gradient else None
@@ -169,7 +178,7 @@ def in_blocks(loss: BlockLoss, *, pairs: bool = False) -> BatchLoss:
             values[layout.lists], totals[layout.lists] = answer.values, answer.weights
             if slopes is not None and answer.gradient is not None:
                 layout.put(slopes, answer.gradient)
-        return values, totals, slopes
+        return BatchLosses(values, totals, slopes)
 
     return over_batch
 
@@ -239,15 +248,20 @@ class _PerList(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, lists: Lists, loss: BatchLoss) -> tuple[Tensor, Tensor]:
-        values, totals, slopes = loss(lists._replace(scores=scores), ctx.needs_input_grad[0])
-        ctx.save_for_backward(slopes, lists.offsets)
-        ctx.mark_non_differentiable(totals)
-        return values, totals
+        found = loss(lists._replace(scores=scores), ctx.needs_input_grad[0])
+        ctx.save_for_backward(found.gradient, lists.offsets, found.weights)
+        ctx.weighted = found.weighted
+        ctx.mark_non_differentiable(found.weights)
+        return found.values, found.weights
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        slopes, offsets = ctx.saved_tensors
+        slopes, offsets, weights = ctx.saved_tensors
+        if ctx.weighted:
+            if torch.equal(upstream, weights):  # as of the sum of all: nothing is left to do
+                return slopes, None, None
+            upstream = divide(upstream, weights)
         if kernels.suits(slopes) and kernels.suits(upstream):
             return kernels.list_products(slopes, offsets, upstream), None, None
         return slopes * upstream.repeat_interleave(offsets.diff(), output_size=len(slopes)), None, None

@@ -15,6 +15,7 @@ from shortlist.losses.lambda_weights import DCGWeight, LambdaWeight
 from shortlist.losses.list_inputs import Lists, check_lists
 from shortlist.losses.list_losses import (
     BatchLoss,
+    BatchLosses,
     Block,
     BlockLoss,
     BlockLosses,
@@ -206,15 +207,13 @@ def logistic_loss(lists: Lists, lambda_weight: LambdaWeight | None) -> BatchLoss
     return in_blocks(pair_block_loss(logistic, lambda_weight), pairs=True)
 
 
-def _fused(
-    lists: Lists, gradient: bool, *, lambda_weight: DCGWeight | None = None
-) -> tuple[Tensor, Tensor, Tensor | None]:
+def _fused(lists: Lists, gradient: bool, *, lambda_weight: DCGWeight | None = None) -> BatchLosses:
     gains = tables = None
     if lambda_weight is not None:
         gains = lambda_weight.scaled_gains(lists.labels, lists.offsets)
         longest = int(lists.offsets.diff().max()) if len(lists.offsets) > 1 else 0
         tables = lambda_weight.tables(longest + kernels.ROOM)
-    return kernels.list_logistic(
+    found = kernels.list_logistic(
         lists.scores,
         lists.offsets,
         lists.labels,
@@ -223,6 +222,7 @@ def _fused(
         tables=tables,
         gradient=gradient,
     )
+    return BatchLosses(*found)
 
 
 def logistic(difference: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:

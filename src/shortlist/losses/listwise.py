@@ -16,6 +16,7 @@ from shortlist.losses.list_inputs import Lists, check_list_weights, check_lists,
 from shortlist.losses.list_losses import (
     ENDED,
     BatchLoss,
+    BatchLosses,
     Block,
     BlockLosses,
     ListLosses,
@@ -209,12 +210,12 @@ def _over_batch(lists: Lists, lambda_weight: DCGWeight | None = None, poly_epsil
     return in_blocks(partial(_cross_entropy, targets=targets, epsilon=poly_epsilon))
 
 
-def _fused(lists: Lists, gradient: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+def _fused(lists: Lists, gradient: bool) -> BatchLosses:
     targets = lists.labels if lists.weights is None else lists.labels * lists.weights
     found = kernels.list_cross_entropy(lists.scores, lists.offsets, targets, gradient=gradient)
     if not found.sound:
         check_numbers(lists.scores, lists.labels)
-    return found.values, found.totals, found.slopes
+    return BatchLosses(found.values, found.totals, found.slopes, weighted=True)
 
 
 def _labels(block: Block) -> Tensor:

@@ -27,3 +27,11 @@ for name, rank in {"retrieval's order": None, "ranked": sl.rank.Scored(ranker, k
 rater = Ranker([sl.Id("user_id"), sl.Number("age")], [sl.Id("item_id"), sl.Tags("genres")], loss="rating")
 rater.fit(train, epochs=3)
 print("mean squared error:", rater.validate(test))
+
+# Boosted trees in its place: pip install 'shortlist[lightgbm]'.
+trees = sl.models.BoostedRanker(
+    candidate=[sl.Number("year")], scores=["score_ease", "score_popular"], trees=50, num_leaves=15
+)
+sl.rank.fit(trees, before, recent)
+figures = sl.evaluation.evaluate_lists(sl.Funnel(retrieve=after, rank=sl.rank.Scored(trees)), test, ks=(10,))
+print(f"trees NDCG@10 {figures['ndcg@10']:.4f}", dict(list(trees.importances().items())[:3]))

@@ -1,5 +1,12 @@
-"""Where tables come from: MovieLens, table files, databases, LIBSVM files, a synthetic catalogue."""
+"""Where tables come from: MovieLens, table files, databases, LIBSVM files, made-up catalogues and clicks."""
 
+from shortlist.datasets.click_simulator import (
+    CascadeClicks,
+    ClickModel,
+    PositionBasedClicks,
+    SimulatedClicks,
+    simulate_clicks,
+)
 from shortlist.datasets.files import from_files
 from shortlist.datasets.guess import guess_schema
 from shortlist.datasets.libsvm import read_libsvm
@@ -11,9 +18,13 @@ from shortlist.datasets.sql import from_sql
 from shortlist.datasets.synthetic import synthetic
 
 __all__ = [
+    "CascadeClicks",
+    "ClickModel",
     "ParquetLoader",
+    "PositionBasedClicks",
     "RankingTable",
     "RankingTableLoader",
+    "SimulatedClicks",
     "from_files",
     "from_sql",
     "guess_schema",
@@ -21,5 +32,6 @@ __all__ = [
     "ranking_lists",
     "ranking_table",
     "read_libsvm",
+    "simulate_clicks",
     "synthetic",
 ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import torch
+from torch import Tensor
 
 from shortlist.data.ragged import offsets_from_lengths
 from shortlist.datasets.files import Source, expand, read_tables
@@ -19,6 +21,8 @@ def ranking_table(
     *,
     query: str,
     label: str,
+    position: str | None = None,
+    weight: str | None = None,
     features: Sequence[str] | None = None,
 ) -> RankingTable:
     """A table of one row an item, grouped by a column; a query's rows need not stand together.
@@ -27,20 +31,24 @@ def ranking_table(
         source: a frame, or files as in `from_files`.
         query: the column that says which list a row belongs to.
         label: the column of labels, numbers from 0.
+        position: the column of the places, from 0, at which items were shown; None where there is none.
+        weight: the column of the items' weights, 0 or more; None weighs all alike.
         features: numeric columns; all the others by default.
 
     Returns:
         Lists in the order in which their queries first appear, each with its rows in the table's order.
 
     Raises:
-        DataError: there is no row, or a query, label or feature is missing or not a number.
+        DataError: there is no row, a query, label, feature, position or weight is missing or not a number, or
+            a position or weight is negative.
         SchemaError: a column is missing or of the wrong kind.
     """
     frame = (
         source if isinstance(source, pl.DataFrame) else read_tables(expand(source), required=[query, label])
     )
-    _check_columns(frame, [query, label, *(features or [])])
-    columns = [name for name in frame.columns if name not in (query, label)] if features is None else features
+    special = [name for name in (query, label, position, weight) if name is not None]
+    _check_columns(frame, [*special, *(features or [])])
+    columns = [name for name in frame.columns if name not in special] if features is None else features
     queries = frame[query]
     if len(frame) == 0 or queries.null_count():
         raise DataError(
@@ -53,7 +61,8 @@ def ranking_table(
         frame.select(query).join(numbers, on=query, how="left", maintain_order="left")["number"].to_numpy()
     )
     order = np.argsort(number, kind="stable")
-    return _table(frame[order], number[order], first, label, list(columns))
+    table = _table(frame[order], number[order], first, label, list(columns))
+    return _with_impressions(table, frame[order], position, weight)
 
 
 def ranking_lists(
@@ -63,6 +72,9 @@ def ranking_lists(
     label: str,
     query: str | None = None,
     context: Sequence[str] = (),
+    position: str | None = None,
+    weight: str | None = None,
+    list_weight: str | None = None,
     features: Sequence[str] | None = None,
 ) -> RankingTable:
     """A table of one row a list: columns of the context, and a column that holds the list of items.
@@ -73,18 +85,22 @@ def ranking_lists(
         label: the struct's field of labels, numbers from 0.
         query: the column of the lists' names; their numbers by default.
         context: numeric columns of the row, repeated for each of its items.
-        features: numeric fields of the struct; all but the label by default.
+        position: the struct's field of the places, from 0, at which items were shown.
+        weight: the struct's field of the items' weights, 0 or more.
+        list_weight: the column of the lists' weights, 0 or more.
+        features: numeric fields of the struct; all but those named above by default.
 
     Returns:
         Lists in the table's order; a row without items is an empty list. The features are the context's, then
         the items'.
 
     Raises:
-        DataError: there is no row, or a label or feature is missing or not a number.
+        DataError: there is no row, a label, feature, position or weight is missing or not a number, or a
+            position or weight is negative.
         SchemaError: a column or field is missing or of the wrong kind.
     """
     frame = source if isinstance(source, pl.DataFrame) else read_tables(expand(source), required=[items])
-    _check_columns(frame, [items, *context, *([query] if query else [])])
+    _check_columns(frame, [items, *context, *(name for name in (query, list_weight) if name)])
     kind = frame.schema[items]
     if not (isinstance(kind, pl.List) and isinstance(kind.inner, pl.Struct)):
         raise SchemaError(
@@ -100,15 +116,17 @@ def ranking_lists(
             f"column {items!r} holds nulls within its lists", remedy="leave out items that are null"
         )
     unnested = fields.struct.unnest()
-    own = [name for name in unnested.columns if name != label] if features is None else list(features)
-    _check_columns(unnested, [label, *own])
+    special = [name for name in (label, position, weight) if name is not None]
+    own = [name for name in unnested.columns if name not in special] if features is None else list(features)
+    _check_columns(unnested, [*special, *own])
     both = [name for name in context if name in unnested.columns]
     if both:
         raise SchemaError(f"{both[0]!r} is a column and a field of the items", remedy="rename one of them")
     repeated = [frame[name].gather(number) for name in context]
     table = unnested.with_columns(repeated)
     names = frame[query] if query else pl.Series(np.arange(len(frame)))
-    return _table(table, number, names, label, [*context, *own])
+    found = _with_impressions(_table(table, number, names, label, [*context, *own]), table, position, weight)
+    return found if list_weight is None else replace(found, list_weights=_weights(frame[list_weight]))
 
 
 def _table(
@@ -127,6 +145,29 @@ def _table(
         tuple(names.cast(pl.String).to_list()),
         tuple(columns),
     )
+
+
+def _with_impressions(
+    table: RankingTable, frame: pl.DataFrame, position: str | None, weight: str | None
+) -> RankingTable:
+    if position is not None:
+        places = _numbers(frame[position])
+        if (places < 0).any() or (places % 1 != 0).any():
+            row = int(np.argmax((places < 0) | (places % 1 != 0)))
+            raise DataError(
+                f"row {row} of column {position!r} is {frame[position][row]}",
+                remedy="count the positions from 0, from the top",
+            )
+        table = replace(table, positions=torch.from_numpy(places.astype(np.int64)))
+    return table if weight is None else replace(table, item_weights=_weights(frame[weight]))
+
+
+def _weights(column: pl.Series) -> Tensor:
+    values = _numbers(column)
+    if (values < 0).any():
+        row = int(np.argmax(values < 0))
+        raise DataError(f"row {row} of column {column.name!r} is {column[row]}", remedy="pass weights from 0")
+    return torch.from_numpy(values)
 
 
 def _numbers(column: pl.Series) -> np.ndarray:

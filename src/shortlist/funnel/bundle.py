@@ -22,6 +22,7 @@ from shortlist.funnel.funnel import Funnel
 from shortlist.funnel.item_search import Embedder, ItemSearch
 from shortlist.funnel.rank import Scored
 from shortlist.funnel.retrieve import Nearest, Popular, Retriever
+from shortlist.models.boosted_ranker import BoostedRanker
 from shortlist.models.ranker import Ranker
 from shortlist.models.storage import load_model, save_model
 from shortlist.postrank import to_dict
@@ -103,7 +104,7 @@ def _read(folder: Path, files: Collection[str]) -> Funnel:
     )
     data = load_dataset(folder / "data")
     ranker = None if described.ranker is None else load_model(folder / described.ranker, data)
-    if ranker is not None and not isinstance(ranker, Ranker):
+    if ranker is not None and not isinstance(ranker, Ranker | BoostedRanker):
         raise BundleError(f"its ranker is a {type(ranker).__name__}", where=str(file), remedy=AGAIN)
     calibration = None if described.calibration is None else load_calibrator(folder / described.calibration)
     return Funnel(
@@ -132,8 +133,9 @@ def _describe(retriever: Retriever, folder: Path, name: str) -> dict[str, Any]:
 
 def _retriever(described: RetrieverDescription, folder: Path, data: Dataset) -> Retriever:
     model = load_model(folder / described.model, data)
-    if isinstance(model, Ranker):
-        raise BundleError("a Ranker cannot retrieve", where=str(folder / described.model), remedy=AGAIN)
+    if isinstance(model, Ranker | BoostedRanker):
+        place = str(folder / described.model)
+        raise BundleError(f"a {type(model).__name__} cannot retrieve", where=place, remedy=AGAIN)
     if described.kind == "Nearest":
         nearest = Nearest(model, described.k, described.name, described.recall)
         if described.index is not None and isinstance(model, Embedder):

@@ -14,6 +14,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, DataError, NotFittedError
 from shortlist.funnel.retrieve import Retriever, retrieve
+from shortlist.models.boosted_ranker import BoostedRanker
 from shortlist.models.list_loader import RankingLists
 from shortlist.models.model import TrainingOptions
 from shortlist.models.ranker import Ranker
@@ -27,7 +28,7 @@ class Scored:
     """Orders candidates by a ranker's score.
 
     Args:
-        ranker: a trained Ranker.
+        ranker: a trained Ranker or BoostedRanker.
         keep: how many of each request's candidates go on; more where more are asked for.
         calibration: fitted; turns the scores into probabilities for the stages after. The order is the
             ranker's all the same. Give it as `calibration=`.
@@ -37,7 +38,7 @@ class Scored:
         NotFittedError: the calibration was not fitted.
     """
 
-    ranker: Ranker
+    ranker: Ranker | BoostedRanker
     keep: int = 200
     calibration: Calibrator | None = field(default=None, kw_only=True)
 
@@ -71,7 +72,7 @@ class Scored:
 
 
 def fit(
-    ranker: Ranker,
+    ranker: Ranker | BoostedRanker,
     retrievers: Sequence[Retriever],
     recent: Dataset,
     *,
@@ -93,16 +94,16 @@ def fit(
         ranker: to be trained.
         retrievers: trained on the part before.
         recent: the test part of a split; its positive events are the labels.
-        epochs: how often to go through the lists.
-        batch_size: requests a step.
-        seed: of the initial weights, the order and dropout.
-        **options: see `shortlist.training.fit`.
+        epochs: how often a Ranker goes through the lists; trees see them once.
+        batch_size: requests a step, of a Ranker.
+        seed: of the initial weights, the order and dropout, or of what is held out for trees.
+        **options: of a Ranker, see `shortlist.training.fit`.
 
     Returns:
-        Loss and seconds of each epoch.
+        Loss and seconds of each epoch; for trees see `BoostedRanker.fit_lists`.
 
     Raises:
-        ConfigError: a retriever was trained on other data than the part before.
+        ConfigError: a retriever was trained on other data than the part before, or trees are given an option.
         DataError: `recent` is no test part, or the retrievers found none of its items.
     """
     if recent.past is None:
@@ -111,6 +112,14 @@ def fit(
             remedy="earlier, recent = train.split_leave_last_out(count=5), and pass recent",
         )
     lists = ranking_lists(retrievers, recent)
+    if isinstance(ranker, BoostedRanker):
+        if options:
+            raise ConfigError(
+                f"trees are not trained with {', '.join(options)}",
+                where="rank.fit",
+                remedy="set trees=, num_leaves= and learning_rate= of the BoostedRanker",
+            )
+        return ranker.fit_lists(recent.past, lists, seed=seed)
     return ranker.fit_lists(recent.past, lists, epochs=epochs, batch_size=batch_size, seed=seed, **options)
 
 

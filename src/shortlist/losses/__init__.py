@@ -40,6 +40,11 @@ from shortlist.losses.pointwise import (
     huber,
     squared_error,
 )
+from shortlist.losses.propensities import (
+    harvested_propensities,
+    inverse_propensity_weights,
+    randomised_propensities,
+)
 from shortlist.losses.reduction import weighted_mean
 from shortlist.losses.rivals import circle, unique_softmax
 from shortlist.losses.sampled_softmax import mixed_probability, sampled_scores, sampled_softmax
@@ -64,9 +69,11 @@ __all__ = [
     "full_softmax",
     "generalised_binary_cross_entropy",
     "gumbel_approx_ndcg",
+    "harvested_propensities",
     "huber",
     "in_batch_scores",
     "in_batch_softmax",
+    "inverse_propensity_weights",
     "linear_gain",
     "list_mle",
     "list_net",
@@ -82,6 +89,7 @@ __all__ = [
     "pairwise_logistic",
     "pairwise_soft_zero_one",
     "pairwise_squared",
+    "randomised_propensities",
     "reciprocal_discount",
     "sampled_scores",
     "sampled_softmax",

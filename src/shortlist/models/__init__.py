@@ -1,11 +1,13 @@
 """Models that recommend: two towers, sequences, the ranker, and the baselines that each has to beat."""
 
 from shortlist.models.als import ALS
+from shortlist.models.boosted_ranker import BoostedRanker
 from shortlist.models.ease import EASE
 from shortlist.models.evaluation import Evaluation, LosesToPopularity, evaluate
 from shortlist.models.event_scores import predict_objectives, score_events
 from shortlist.models.item_knn import ItemKNN
 from shortlist.models.list_loader import RankingLists
+from shortlist.models.list_ranker import ListRanker
 from shortlist.models.model import Model
 from shortlist.models.objectives import Objectives
 from shortlist.models.popularity import Popularity
@@ -18,8 +20,10 @@ from shortlist.models.two_tower import TwoTower
 __all__ = [
     "ALS",
     "EASE",
+    "BoostedRanker",
     "Evaluation",
     "ItemKNN",
+    "ListRanker",
     "LosesToPopularity",
     "Model",
     "Objectives",

@@ -1,4 +1,4 @@
-"""Building blocks: embeddings, encoders of features and of sequences, towers, crosses."""
+"""Building blocks: embeddings, encoders of features and of sequences, towers, crosses, scorers of lists."""
 
 from shortlist.nn.cross import Cross, CrossNetwork
 from shortlist.nn.dynamic import DynamicEmbedding, MappedEmbedding, TableCheckpoints
@@ -8,6 +8,14 @@ from shortlist.nn.experts import PLE, MMoE
 from shortlist.nn.interaction import DotInteraction
 from shortlist.nn.mlp import MLP
 from shortlist.nn.multi_hash_embedding import MultiHashEmbedding
+from shortlist.nn.scorers import (
+    AdditiveScorer,
+    AttentionScorer,
+    EnsembleScorer,
+    FeatureCurve,
+    GroupwiseScorer,
+    UnivariateScorer,
+)
 from shortlist.nn.sequence import GRUBlock, HSTUBlock, SequenceEncoder, SequenceLayout, TransformerBlock
 from shortlist.nn.target_attention import TargetAttention
 from shortlist.nn.tower import Tower
@@ -16,6 +24,8 @@ from shortlist.nn.unified_embedding import UnifiedEmbedding
 __all__ = [
     "MLP",
     "PLE",
+    "AdditiveScorer",
+    "AttentionScorer",
     "BagEncoder",
     "Cross",
     "CrossNetwork",
@@ -23,7 +33,10 @@ __all__ = [
     "DotInteraction",
     "DynamicEmbedding",
     "Embedding",
+    "EnsembleScorer",
+    "FeatureCurve",
     "GRUBlock",
+    "GroupwiseScorer",
     "HSTUBlock",
     "HistoryEncoder",
     "IndexEncoder",
@@ -37,4 +50,5 @@ __all__ = [
     "Tower",
     "TransformerBlock",
     "UnifiedEmbedding",
+    "UnivariateScorer",
 ]

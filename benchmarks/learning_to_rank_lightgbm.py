@@ -11,18 +11,18 @@ import json
 import sys
 from pathlib import Path
 
-FEATURES = 46  # those of the file; the others are their places within the lists
-
 
 def main() -> None:
     """Answer until the input ends."""
     import lightgbm
     import numpy as np
 
+    # A third of the columns are those of the file; the others are their places within the lists.
     parts = {name: np.load(Path(sys.argv[1]) / f"{name}.npz") for name in ("train", "validation", "test")}
     for line in sys.stdin:
         trial = json.loads(line)
-        width = None if trial.pop("relative") else FEATURES
+        columns = parts["train"]["features"].shape[1]
+        width = columns if trial.pop("relative") else columns // 3
         inputs = {name: part["features"][:, :width] for name, part in parts.items()}
         sets = [
             lightgbm.Dataset(inputs[name], parts[name]["labels"], group=parts[name]["sizes"])
@@ -32,7 +32,7 @@ def main() -> None:
             "objective": "lambdarank",
             "metric": "ndcg",
             "eval_at": [1, 5, 10],
-            "label_gain": [0, 1, 3],
+            "label_gain": [0, 1, 3, 7, 15],
             "feature_fraction": 0.7,
             "bagging_fraction": 0.8,
             "bagging_freq": 1,

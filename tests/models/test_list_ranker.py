@@ -7,7 +7,7 @@ import torch
 
 from shortlist import losses
 from shortlist.datasets import RankingTable, RankingTableLoader, read_libsvm
-from shortlist.errors import ShapeError
+from shortlist.errors import DataError, ShapeError
 from shortlist.metrics import ScoredLists
 from shortlist.models import ListRanker
 from shortlist.nn import AdditiveScorer, AttentionScorer, EnsembleScorer, GroupwiseScorer, UnivariateScorer
@@ -126,3 +126,19 @@ def test_an_ensemble_learns_mq2008(data_dir):
     ranker.fit(train, epochs=8, batch_size=16, learning_rate=0.01)
     found = ScoredLists(ranker.score(test), test.labels).ndcg(k=10).nanmean()
     assert found > 0.62
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "match"),
+    [
+        ("labels", -1.0, "a label is -1"),
+        ("labels", torch.nan, "a label is nan"),
+        ("features", torch.nan, r"feature 0 of item \d+ is nan"),
+        ("item_weights", -0.5, "a item weight is -0.5"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_and_named(column, value, match):
+    wrong = table(3, item_weights=torch.ones(len(table(3).labels)))
+    getattr(wrong, column).view(len(wrong.labels), -1)[3, 0] = value
+    with pytest.raises(DataError, match=match):
+        ListRanker(SCORERS["univariate"]()).fit(wrong, epochs=1)

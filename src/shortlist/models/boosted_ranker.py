@@ -19,7 +19,7 @@ from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, NotFittedError, did_you_mean
 from shortlist.models.list_loader import RankingLists, list_batch
 from shortlist.models.tree_columns import TreeColumns, check_tree_features, check_tree_lists, tree_table
-from shortlist.models.trees import library, predict, read_trees
+from shortlist.models.trees import TreeLists, grow_trees, library, predict, read_trees
 from shortlist.training import TrainingHistory
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 TreeLoss = Literal["lambdarank", "xe_ndcg"]
 OBJECTIVES: dict[TreeLoss, str] = {"lambdarank": "lambdarank", "xe_ndcg": "rank_xendcg"}
 REQUEST_BATCH = 256  # requests whose features are made together; bounds the memory
-MONITORED = "ndcg@10"
 
 
 class BoostedRanker:
@@ -163,43 +162,22 @@ class BoostedRanker:
         return self._train(parts, patience, seed)
 
     def _train(self, parts: Sequence[RankingLists], patience: int, seed: int) -> TrainingHistory:
-        lightgbm = library()
-        columns = TreeColumns.of(self.fitted_space(), self.scores)
-        sets = [
-            lightgbm.Dataset(
-                self._table(part.requests, part.candidates),
-                part.labels.numpy(),
-                group=part.candidates.lengths.numpy(),
-                categorical_feature=list(columns.categorical),
-                params={"verbosity": -1},
-            )
+        lists = [
+            TreeLists(self._table(part.requests, part.candidates), part.labels, part.candidates.lengths)
             for part in parts
         ]
-        record: dict[str, dict[str, list[float]]] = {}
-        callbacks = [lightgbm.record_evaluation(record)] if len(parts) > 1 else []
-        if len(parts) > 1:
-            callbacks.append(lightgbm.early_stopping(patience, verbose=False))
-        self.booster = lightgbm.train(
-            self._settings(seed), sets[0], self.trees, valid_sets=sets[1:], callbacks=callbacks
-        )
-        found = record.get("valid_0", {}).get(MONITORED, [])
-        rows = [{"epoch": float(tree), MONITORED: value} for tree, value in enumerate(found, 1)]
-        return TrainingHistory(rows, self.booster.best_iteration or None)
-
-    def _settings(self, seed: int) -> dict[str, Any]:
-        return {
+        settings = {
             "objective": OBJECTIVES[self.loss],
-            "metric": "ndcg",
-            "eval_at": [10],
             "num_leaves": self.num_leaves,
             "learning_rate": self.learning_rate,
             "min_data_in_leaf": self.min_data_in_leaf,
-            "num_threads": torch.get_num_threads(),
-            "deterministic": True,  # the same trees for any number of threads
-            "force_row_wise": True,
             "seed": seed,
-            "verbosity": -1,
         }
+        categorical = TreeColumns.of(self.fitted_space(), self.scores).categorical
+        self.booster, history = grow_trees(
+            lists, settings, trees=self.trees, categorical=categorical, patience=patience
+        )
+        return history
 
     def score_candidates(self, requests: Requests, candidates: Candidates) -> Tensor:
         """How much each request wants each of its candidates.

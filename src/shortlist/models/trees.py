@@ -1,22 +1,24 @@
-"""Gradient-boosted trees of LightGBM: the library, scoring, and their text, which is checked before use."""
+"""Gradient-boosted trees of LightGBM: training, scoring, and their text, which is checked before use."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from shortlist.errors import BundleError, ConfigError
+from shortlist.training import TrainingHistory
 
 if TYPE_CHECKING:
     import lightgbm
 
 END = "end of trees"
+MONITORED = "ndcg@10"
 # What a tree says of each of its inner nodes, and of each of its leaves.
 OF_NODES: dict[str, type] = {
     "split_feature": int,
@@ -47,6 +49,63 @@ def library() -> Any:
             remedy="run: pip install 'shortlist[lightgbm]'",
         ) from error
     return lightgbm
+
+
+class TreeLists(NamedTuple):
+    """Lists to learn from or to be judged by."""
+
+    table: np.ndarray  # [total, columns] float32
+    labels: Tensor  # [total] whole numbers
+    lengths: Tensor  # [lists] int64
+
+
+def grow_trees(
+    lists: Sequence[TreeLists],
+    settings: dict[str, Any],
+    *,
+    trees: int,
+    categorical: Sequence[int],
+    patience: int,
+) -> tuple[lightgbm.Booster, TrainingHistory]:
+    """Train trees.
+
+    Args:
+        lists: to learn from, and perhaps others that say how many trees are kept.
+        settings: of LightGBM, with the objective.
+        trees: how many at most.
+        categorical: numbers of the columns without an order.
+        patience: trees without improvement on the other lists after which to stop.
+
+    Returns:
+        The trees, and NDCG@10 on the other lists after each.
+    """
+    lightgbm = library()
+    sets = [
+        lightgbm.Dataset(
+            part.table,
+            part.labels.numpy(),
+            group=part.lengths.numpy(),
+            categorical_feature=list(categorical),
+            params={"verbosity": -1},
+        )
+        for part in lists
+    ]
+    record: dict[str, dict[str, list[float]]] = {}
+    callbacks = []
+    if len(sets) > 1:
+        callbacks = [lightgbm.record_evaluation(record), lightgbm.early_stopping(patience, verbose=False)]
+    always = {
+        "metric": "ndcg",
+        "eval_at": [10],
+        "num_threads": torch.get_num_threads(),
+        "deterministic": True,  # the same trees for any number of threads
+        "force_row_wise": True,
+        "verbosity": -1,
+    }
+    booster = lightgbm.train(always | settings, sets[0], trees, valid_sets=sets[1:], callbacks=callbacks)
+    found = record.get("valid_0", {}).get(MONITORED, [])
+    rows = [{"epoch": float(tree), MONITORED: value} for tree, value in enumerate(found, 1)]
+    return booster, TrainingHistory(rows, booster.best_iteration or None)
 
 
 def predict(booster: lightgbm.Booster, table: np.ndarray) -> Tensor:

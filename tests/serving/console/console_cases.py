@@ -24,8 +24,9 @@ from shortlist.models import EASE, Ranker, TwoTower
 from shortlist.nn import Tower
 from shortlist.postrank import Cap, Diversity, Exclude, Freshness
 
-ARTEFACTS = Path(__file__).resolve().parents[2] / "artefacts" / "console"
+ARTEFACTS = Path(__file__).resolve().parents[3] / "artefacts" / "console"
 CHROMIUM = "SHORTLIST_CHROMIUM"  # the browser's path; where it is set, tests fail rather than skip
+DESK, PHONE = {"width": 1440, "height": 1000}, {"width": 360, "height": 740}
 OPTIONS = ("--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync")
 
 
@@ -68,15 +69,21 @@ def listening(app: Starlette) -> Iterator[str]:
             thread.join()
 
 
-@contextmanager
-def chromium() -> Iterator[Any]:
-    """A headless Chromium; skips where there is none, unless one is promised."""
+def chromium_path() -> str:
+    """Where a browser is; skips where there is none, unless one is promised."""
     promised = os.environ.get(CHROMIUM)
     path = promised or shutil.which("chromium")
     if path is None:
         pytest.skip(f"there is no Chromium: apt-get install chromium, or set {CHROMIUM}")
     if promised is None:
         pytest.importorskip("playwright.sync_api", reason="Playwright drives the browser")
+    return path
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A headless Chromium."""
+    path = chromium_path()
     from playwright.sync_api import sync_playwright
 
     options = [*OPTIONS, "--no-sandbox"] if os.geteuid() == 0 else OPTIONS
@@ -91,6 +98,62 @@ def expect(something: Any) -> Any:
     from playwright.sync_api import expect as waiting
 
     return waiting(something)
+
+
+class Watched:
+    """A page in which everything that should not happen is noted."""
+
+    def __init__(self, browser: Any, address: str, **options: Any) -> None:
+        options = {"viewport": DESK, "reduced_motion": "reduce", "locale": "en-GB", **options}
+        self.context = browser.new_context(**options)
+        self.page, self.wrong = self.context.new_page(), list[str]()
+        self.page.set_default_timeout(10_000)
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("request", lambda sent: sent.url.startswith(address) or self.wrong.append(sent.url))
+
+    def _note(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.wrong.append(message.text)
+
+
+def visit(page: Any, address: str, user: str = "u007") -> None:
+    page.goto(f"{address}/#lists/{user}")
+    page.wait_for_selector(".list li")
+
+
+def titles(page: Any) -> list[str]:
+    return page.locator(".list .link").all_inner_texts()
+
+
+def settle(page: Any) -> None:
+    """Wait until what was asked for is shown."""
+    page.wait_for_selector("#lists:not([aria-busy])")
+
+
+def answer(page: Any, address: str, **request: Any) -> dict[str, Any]:
+    return page.request.post(f"{address}/v1/recommend", data=request).json()
+
+
+def tab_to(page: Any, selector: str) -> None:
+    """Press the tabulator until something has the focus, which can be seen all the way."""
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            continue  # between the end of the page and its beginning
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"the keyboard does not reach {selector}")
+
+
+def check_view(page: Any, name: str) -> None:
+    """Keep a picture; all text has the contrast of WCAG 2.2 AA, and axe finds no barrier."""
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=ARTEFACTS / f"{name}.png")
+    faint = [(round(ratio, 2), text) for ratio, text in page.evaluate(CONTRASTS) if ratio < 4.5]
+    assert faint == []
+    assert barriers(page) == []
 
 
 def barriers(page: Any) -> list[str]:

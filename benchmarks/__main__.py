@@ -24,6 +24,11 @@ NAMES = (
     "ann",
     "serving",
     "durability",
+    "overload",
+    "hot_swap",
+    "fuzz",
+    "outages",
+    "soak",
     "import_time",
 )
 SEED = 0

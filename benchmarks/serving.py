@@ -54,7 +54,7 @@ def measure(folder: Path, items: int, users: int, seconds: float) -> dict[str, A
         before = cpu_seconds(process)
         full = load(port, users, seconds)
         cpu_ms = 1000 * (cpu_seconds(process) - before) / (full["rps"] * seconds)
-        resident = _status(process, "VmRSS") / 1024
+        resident = memory_mb(process)
     for each in (steady, full):
         if set(each["statuses"]) != {"200"}:
             print(f"{items} items: {each['statuses']}")
@@ -127,7 +127,9 @@ def serving(bundle: Path, folder: Path, *options: str) -> Iterator[tuple[int, in
         process.wait(30)
 
 
-def load(port: int, users: int, seconds: float, rate: float | None = None) -> dict[str, Any]:
+def load(
+    port: int, users: int, seconds: float, rate: float | None = None, *, connections: int = CONNECTIONS
+) -> dict[str, Any]:
     """Run the load generator."""
     command = [
         sys.executable,
@@ -135,7 +137,7 @@ def load(port: int, users: int, seconds: float, rate: float | None = None) -> di
         "benchmarks.http_load",
         str(port),
         str(seconds),
-        str(CONNECTIONS),
+        str(connections),
         str(users),
     ]
     command += [] if rate is None else [str(rate)]
@@ -149,6 +151,7 @@ def cpu_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _status(process: int, name: str) -> int:
+def memory_mb(process: int) -> float:
+    """Resident memory of a process."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(name)).split()[1])
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024

@@ -30,6 +30,9 @@ def serve(
     audit: Annotated[Path | None, typer.Option(help="File that changes by administrators go to.")] = None,
     rate: Annotated[float | None, typer.Option(min=0.001, help="Requests a second of one client.")] = None,
     budget: Annotated[float, typer.Option(min=0.001, help="Seconds that an answer may take.")] = 0.2,
+    longest_wait: Annotated[
+        float, typer.Option(min=0.0001, help="Seconds of work ahead of a request that is not turned away.")
+    ] = 0.1,
     workers: Annotated[int, typer.Option(min=1, max=1000, help="Processes that answer.")] = 1,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate in PEM: the server speaks TLS.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key in PEM.")] = None,
@@ -56,7 +59,14 @@ def serve(
             "audit": audit,
             "rate": rate,
         }
-        given |= {"budget": budget, "workers": workers, "tls_cert": tls_cert, "tls_key": tls_key, "log": log}
+        given |= {
+            "budget": budget,
+            "longest_wait": longest_wait,
+            "workers": workers,
+            "tls_cert": tls_cert,
+            "tls_key": tls_key,
+            "log": log,
+        }
         run(output, bundle, host=host, port=port, trace=trace, model_name=model_name, **given)
 
 

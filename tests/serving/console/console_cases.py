@@ -27,6 +27,7 @@ from shortlist.postrank import Cap, Diversity, Exclude, Freshness
 ARTEFACTS = Path(__file__).resolve().parents[3] / "artefacts" / "console"
 CHROMIUM = "SHORTLIST_CHROMIUM"  # the browser's path; where it is set, tests fail rather than skip
 DESK, PHONE = {"width": 1440, "height": 1000}, {"width": 360, "height": 740}
+PATIENCE = 30_000  # milliseconds that something may take on a busy machine
 OPTIONS = ("--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync")
 
 
@@ -97,6 +98,7 @@ def expect(something: Any) -> Any:
     """Playwright's assertions, which wait until they hold."""
     from playwright.sync_api import expect as waiting
 
+    waiting.set_options(timeout=PATIENCE)
     return waiting(something)
 
 
@@ -107,7 +109,7 @@ class Watched:
         options = {"viewport": DESK, "reduced_motion": "reduce", "locale": "en-GB", **options}
         self.context = browser.new_context(**options)
         self.page, self.wrong = self.context.new_page(), list[str]()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(PATIENCE)
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("request", lambda sent: sent.url.startswith(address) or self.wrong.append(sent.url))

@@ -13,7 +13,7 @@ def test_a_person_is_picked_and_the_history_and_the_list_are_shown(page: Any, ad
     first = page.input_value("#user")
     page.click("#user")
     page.fill("#user", "U01")  # in any case
-    page.wait_for_selector("#user-list li")
+    page.wait_for_selector("#user-list:not([aria-busy]) li")
     chosen = page.locator("#user-list li span").nth(1).inner_text()
     assert chosen != first
     page.locator("#user-list li").nth(1).click()
@@ -76,8 +76,7 @@ def test_an_item_is_found_and_its_way_through_the_funnel_told(page: Any, address
     title = retrieved["columns"]["title"][lost]
     page.click("#item-search")
     page.fill("#item-search", title.upper())
-    page.wait_for_selector("#item-search-list li")
-    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")  # at once, before anything of that text is listed
     drawer = page.locator("#item")
     drawer.locator(".near li").first.wait_for()
     assert drawer.locator("h2").inner_text() == title

@@ -75,7 +75,7 @@ def test_everything_is_reached_by_the_keyboard_alone(page: Any, address: str):
     assert page.evaluate("document.activeElement.id") == "main"
     tab_to(page, "#user")
     page.keyboard.type("u02")
-    page.wait_for_selector("#user-list li")
+    page.wait_for_selector("#user-list:not([aria-busy]) li")
     page.keyboard.press("ArrowDown")
     named = page.get_attribute("#user", "aria-activedescendant")
     chosen = page.locator(f"#{named} span").inner_text()

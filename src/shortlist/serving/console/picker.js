@@ -17,10 +17,11 @@ export function picker({ name, label, hint, find, choose, problem, free = false 
     id: name, type: "text", role: "combobox", autocomplete: "off", spellcheck: "false", placeholder: hint,
     "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": `${name}-list`,
     "aria-describedby": `${name}-note`,
-    oninput: () => look(), onfocus: () => input.select(), onclick: () => list.hidden && look(), onkeydown: press,
+    oninput: type, onfocus: () => input.select(), onclick: () => list.hidden && look(), onkeydown: press,
     onblur: () => close(),
   });
-  let options = [], active = -1, turn = 0;
+  let options = [], active = -1, turn = 0, chosen = "";
+  let stale = false, hurried = false; // whether what is listed is of an older text, and Enter was pressed since
 
   const look = calmly(WAIT, async () => {
     const wanted = input.value.trim(), mine = ++turn;
@@ -37,15 +38,26 @@ export function picker({ name, label, hint, find, choose, problem, free = false 
     }
     open(found);
   });
-  let chosen = "";
 
   function open(found) {
     options = found;
+    stale = false;
+    list.removeAttribute("aria-busy");
     list.replaceChildren(...found.map(option));
     list.hidden = found.length === 0;
     if (!found.length && !note.textContent) note.textContent = "Nothing is found.";
     input.setAttribute("aria-expanded", String(!list.hidden));
     move(found.length ? 0 : -1);
+    if (hurried) take(0);
+  }
+
+  /** What is listed is not what the text asks for any more, so none of it can be taken. */
+  function type() {
+    turn += 1; // nor what is on its way
+    stale = true;
+    list.setAttribute("aria-busy", "true");
+    move(-1);
+    look();
   }
 
   function option(each, number) {
@@ -73,6 +85,7 @@ export function picker({ name, label, hint, find, choose, problem, free = false 
 
   function close() {
     turn += 1;
+    stale = hurried = false;
     list.hidden = true;
     input.setAttribute("aria-expanded", "false");
     input.removeAttribute("aria-activedescendant");
@@ -90,7 +103,10 @@ export function picker({ name, label, hint, find, choose, problem, free = false 
     if (event.key in moves) {
       event.preventDefault();
       if (list.hidden) look();
-      else move(moves[event.key]);
+      else if (!stale) move(moves[event.key]);
+    } else if (event.key === "Enter" && stale) {
+      event.preventDefault();
+      hurried = true; // the best is taken as soon as it is known
     } else if (event.key === "Enter" && !list.hidden && active >= 0) {
       event.preventDefault();
       take(active);

@@ -13,6 +13,7 @@ from shortlist.funnel import Funnel
 from shortlist.postrank import to_dict
 from shortlist.serving import ServerSettings, create_app
 from shortlist.serving.console import assets
+from shortlist.serving.stores import exposure_table
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,23 @@ def test_a_trace_names_the_post_rankers_of_the_request(client: Client):
     assert [stage["name"] for stage in stages] == ["retrieve", "freshness", "cap"]
     assert [stage.get("settings", {}).get("kind") for stage in stages] == [None, "Freshness", "Cap"]
     assert set(stages[2]["features"]) == {"cap_skipped"}
+
+
+def test_in_an_experiment_the_funnel_is_told_that_answers_a_user_and_a_look_is_no_exposure(client: Client):
+    arms = [{"name": "control", "share": 0.5}, {"name": "no-red", "share": 0.5, "path": "second"}]
+    assert client.put("/v1/experiment", json={"name": "red", "arms": arms}).status_code == 200
+    looked = {user: {"user": user, "shown": False} for user in ("u000", "u001", "u002", "u003", "u004")}
+    answers = {user: client.post("/v1/recommend", json=asked).json() for user, asked in looked.items()}
+    assert {answer["arm"] for answer in answers.values()} == {"control", "no-red"}
+    for user, answer in answers.items():
+        view = client.get("/v1/funnel", params={"user": user}).json()
+        assert view["bundle"] == answer["bundle"]
+        first = {"control": "Diversity", "no-red": "Exclude"}[answer["arm"]]
+        assert view["postrank"][0]["kind"] == first
+        assert "exposure" not in answer
+    assert len(exposure_table(client.app.state.service.store)) == 0
+    client.post("/v1/recommend", json={"user": "u000"})
+    assert len(exposure_table(client.app.state.service.store)) == 1
 
 
 def test_bundles_that_lie_ready_are_listed_and_what_is_none_is_not(shop: Path, tmp_path: Path):

@@ -49,6 +49,9 @@ class RecommendRequest(Asking, kw_only=True, frozen=True):
     ] = None
     fields: Annotated[list[str], Meta(max_length=50, description="item columns to answer with")] = []
     explain: Annotated[bool, Meta(description="say why, and show the list after every stage")] = False
+    shown: Annotated[
+        bool, Meta(description="whether the user will see the list; if not, no experiment counts it")
+    ] = True
 
 
 class Stage(Struct, omit_defaults=True, kw_only=True, frozen=True):

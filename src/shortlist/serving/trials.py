@@ -102,6 +102,12 @@ class Trials:
         bundles = [ArmState(name, desk.shelf.bundles.current) for name, desk in desks.items()]
         return ExperimentState(experiment=trial.experiment, bundles=bundles)
 
+    def desk_of(self, user: str) -> Desk:
+        """The desk that a user's lists come from."""
+        if self.current is None:
+            return self.main
+        return self.current.desks.get(assign(self.current.experiment, user).arm.name, self.main)
+
     def desks(self) -> list[Desk]:
         """The desks of arms and shadows."""
         return [] if self.current is None else list(self.current.desks.values())
@@ -157,6 +163,9 @@ class Trials:
             return await ask(self.main)
         name = trial.experiment.name
         assigned = assign(trial.experiment, str(request.user))
+        if not request.shown:
+            answer = await ask(self.desk_of(str(request.user)))
+            return msgspec.structs.replace(answer, experiment=name, arm=assigned.name)
         started = time.monotonic()
         answer = await ask(trial.desks.get(assigned.arm.name, self.main))
         self.telemetry.arm(assigned.name, time.monotonic() - started)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from shortlist.serving.schemas import Bundles, Columns, Count, Id
+from shortlist.serving.schemas import Bundles, Columns, Count, Id, Text
 
 Search = Annotated[
     str, Meta(max_length=200, description="part of an id or a title, in any case; all by default")
@@ -43,6 +43,12 @@ class FunnelView(Struct, frozen=True):
     title: Annotated[str | None, Meta(description="the column that items are called by")]
     columns: Annotated[dict[str, Kind], Meta(description="of the item table, without the id")]
     vectors: Annotated[bool, Meta(description="whether items have vectors that Diversity can compare")]
+
+
+class FunnelQuery(Struct, forbid_unknown_fields=True, frozen=True):
+    """Whose funnel: in an experiment, users have different ones."""
+
+    user: Annotated[Text | None, Meta(description="the server's own funnel by default")] = None
 
 
 class SearchQuery(Struct, forbid_unknown_fields=True, frozen=True):

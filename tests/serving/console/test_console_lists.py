@@ -119,6 +119,19 @@ def test_a_stage_that_was_cut_is_named(page: Any, address: str, app: Any):
     assert page.get_by_role("tab", name="Diversity").count() == 0
 
 
+def test_in_an_experiment_the_funnel_of_the_users_arm_is_shown(page: Any, address: str):
+    arms = [{"name": "plain", "share": 1.0, "path": "winter"}]
+    assert page.request.put(f"{address}/v1/experiment", data={"name": "winter", "arms": arms}).ok
+    page.goto(f"{address}/#lists/")  # somebody new takes no part
+    page.wait_for_selector(".list li")
+    assert page.get_by_role("tab", name="Rank").count() == 1
+    page.fill("#user", "u007")
+    page.keyboard.press("Enter")
+    expect(page.locator(".facts-line")).to_contain_text("arm plain of the experiment winter")
+    expect(page.get_by_role("tab", name="Rank")).to_have_count(0)
+    assert page.request.delete(f"{address}/v1/experiment").ok
+
+
 def test_what_items_are_called_is_text_and_never_a_page(page: Any, address: str, app: Any):
     title = "<img src=x onerror=alert(1)><b>Bold</b>"
     page.request.put(f"{address}/v1/items/odd", data={"columns": {"title": title, "genres": ["<i>"]}})

@@ -3,7 +3,7 @@
 import { get, key } from "./api.js";
 import { bundlesView } from "./bundles.js";
 import { h, put } from "./dom.js";
-import { listsView } from "./lists.js";
+import { listsView, namedUser } from "./lists.js";
 import { trafficView } from "./traffic.js";
 
 const VIEWS = { lists: "Lists", traffic: "Traffic", bundles: "Bundles" };
@@ -14,16 +14,21 @@ const others = {
   traffic: trafficView(at("traffic")),
   bundles: bundlesView(at("bundles"), { changed: () => begin() }),
 };
-let lists;
+let lists, missed;
 
-/** Reads which funnel answers, and shows its lists. */
+/** Reads which funnel answers the user that is looked at, and shows its lists. */
 async function begin() {
+  const user = lists ? lists.user() : namedUser();
   try {
-    const funnel = await get("v1/funnel");
+    const funnel = await get("v1/funnel", user ? { user } : {});
     at("bundle").textContent = funnel.bundle;
     at("forget").hidden = !key.get();
-    const user = lists?.user();
-    lists = listsView(at("lists"), funnel, { stale: () => begin() });
+    // Bundles change, and in an experiment users have different ones; the same one is not read twice in a row.
+    const stale = (bundle) => { if (bundle !== missed) { missed = bundle; begin(); } };
+    if (funnel.bundle === missed) missed = undefined;
+    const focused = document.activeElement.id; // which the new view has too
+    lists = listsView(at("lists"), funnel, { stale });
+    at(focused)?.focus();
     await lists.start(user);
     return true;
   } catch (error) {

@@ -13,7 +13,7 @@ import { ownTuning, postrankOf, tuningPanel } from "./tuning.js";
 
 const WAIT = 120; // milliseconds without a move of a slider, before the server is asked
 
-/** Builds the view for a funnel. stale() is called when another bundle answered than this funnel's. */
+/** Builds the view for a funnel. stale(bundle) is called when another bundle answered. */
 export function listsView(root, funnel, { stale }) {
   const state = {
     user: undefined, history: undefined, tuning: ownTuning(funnel), own: undefined, answer: undefined,
@@ -73,7 +73,7 @@ export function listsView(root, funnel, { stale }) {
       if (turn !== state.turn) return;
       state.own = own;
       show(tuned ?? own, (performance.now() - started) / 1000);
-      if (own.bundle !== funnel.bundle) stale();
+      if (own.bundle !== funnel.bundle) stale(own.bundle);
     } catch (error) {
       if (turn === state.turn) say(error.message, true);
     } finally {
@@ -82,7 +82,7 @@ export function listsView(root, funnel, { stale }) {
   }
 
   function ask(postrank) {
-    const body = { k: state.tuning.k, fields: fieldsOf(funnel), explain: true };
+    const body = { k: state.tuning.k, fields: fieldsOf(funnel), explain: true, shown: false };
     if (state.user !== null) body.user = state.user;
     if (postrank) body.postrank = postrank;
     return post("v1/recommend", body);
@@ -96,6 +96,7 @@ export function listsView(root, funnel, { stale }) {
     const cut = answer.cut ?? [];
     facts.textContent = [
       plural(answer.items.length, "item"),
+      answer.experiment && `arm ${answer.arm} of the experiment ${answer.experiment}`,
       `answered in ${duration(seconds)}`,
       answer.fallback && "no stage had the time: the most popular items",
       cut.length > 0 && `left out for lack of time: ${cut.join(", ")}`,
@@ -142,8 +143,8 @@ export function listsView(root, funnel, { stale }) {
   return { start, follow, user: () => state.user };
 }
 
-/** The user in the address: null for somebody new, undefined where none is named. */
-function namedUser() {
+/** The user in the address; null for somebody new, undefined where none is named. */
+export function namedUser() {
   const [view, user] = location.hash.slice(1).split("/");
   if (view !== "lists" || user === undefined) return undefined;
   try {

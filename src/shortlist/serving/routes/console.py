@@ -7,7 +7,7 @@ from shortlist.serving.look import funnel_view
 from shortlist.serving.operations import Call, Operation, Text
 from shortlist.serving.refusal import Refusal
 from shortlist.serving.service import Service
-from shortlist.serving.views import FunnelView
+from shortlist.serving.views import FunnelQuery, FunnelView
 
 
 async def page(service: Service, call: Call[None]) -> Text:
@@ -24,8 +24,10 @@ async def file(service: Service, call: Call[None]) -> Text:
 
 
 async def funnel(service: Service, call: Call[None]) -> FunnelView:
-    """The parts of the funnel that answers."""
-    return funnel_view(service.shelf.engine)
+    """The parts of the funnel that answers, or of the one that answers a user in an experiment."""
+    query: FunnelQuery = call.query
+    desk = service.trials.main if query.user is None else service.trials.desk_of(query.user)
+    return funnel_view(desk.shelf.engine)
 
 
 OPERATIONS = (
@@ -39,5 +41,6 @@ OPERATIONS = (
         FunnelView,
         funnel,
         "recommend",
+        query=FunnelQuery,
     ),
 )

@@ -33,9 +33,6 @@ class StoreServer(ABC):
         self.user = "nobody" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
         folder.mkdir(parents=True, exist_ok=True)
         shutil.chown(folder, self.user)
-        for parent in folder.parents:  # temporary folders are closed to others
-            if os.getuid() == 0 and parent.stat().st_uid == 0 and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o011)
 
     @property
     @abstractmethod
@@ -78,6 +75,10 @@ class StoreServer(ABC):
         self.process.wait(START_SECONDS)
 
     def _run(self, command: list[str]) -> subprocess.Popen[bytes]:
+        # Temporary folders are closed to others, and each run of pytest closes that of all runs again.
+        for parent in self.folder.parents:
+            if os.getuid() == 0 and parent.stat().st_uid == 0 and parent != Path("/"):
+                parent.chmod(parent.stat().st_mode | 0o011)
         with (self.folder / "log").open("ab") as log:
             return subprocess.Popen(
                 command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True, user=self.user

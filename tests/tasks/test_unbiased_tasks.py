@@ -66,10 +66,10 @@ def test_additive_bias_is_a_loss_of_the_sum():
 def test_dropout_leaves_out_biases_in_training_alone():
     task = biased(AdditiveBias, dropout=0.5)
     torch.manual_seed(0)
-    trained = {round(float(task(SCORES, CLICKS, POSITIONS)), 4) for _ in range(20)}
+    trained = {round(task(SCORES, CLICKS, POSITIONS).item(), 4) for _ in range(20)}
     assert len(trained) > 1
-    evaluated = {float(task.eval()(SCORES, CLICKS, POSITIONS)) for _ in range(5)}
-    assert evaluated == {float(biased(AdditiveBias)(SCORES, CLICKS, POSITIONS))}
+    evaluated = {task.eval()(SCORES, CLICKS, POSITIONS).item() for _ in range(5)}
+    assert evaluated == {biased(AdditiveBias)(SCORES, CLICKS, POSITIONS).item()}
 
 
 def test_regression_em_is_the_loss_of_examination_and_relevance():

@@ -52,26 +52,37 @@ std::span<const Candidate> Collector::finish() {
   refresh();
   prune();
   score_all();
-  sort();
-  return {sorted_.data(), std::min(k_, sorted_.size())};
+  const std::span<const Candidate> sorted = sorter_.sorted(candidates_);
+  return sorted.first(std::min(k_, sorted.size()));
 }
 
 // Most scores differ in single precision already; those that do not are compared.
-void Collector::sort() {
-  std::vector<Entry>& entries = sorter_.entries();
-  entries.resize(candidates_.size());
+std::span<const Candidate> CandidateSorter::sorted(std::span<const Candidate> candidates) {
+  std::vector<Entry>& entries = keys_.entries();
+  entries.resize(candidates.size());
   for (std::size_t i = 0; i < entries.size(); ++i)
-    entries[i] = {falling_bits(static_cast<float>(candidates_[i].lower)), static_cast<std::uint32_t>(i)};
-  sorter_.sort();
+    entries[i] = {falling_bits(static_cast<float>(candidates[i].lower)), static_cast<std::uint32_t>(i)};
+  keys_.sort();
   sorted_.clear();
   sorted_.reserve(entries.size());
-  for (const Entry& entry : entries) sorted_.push_back(candidates_[entry.place]);
+  for (const Entry& entry : entries) sorted_.push_back(candidates[entry.place]);
   for (std::size_t first = 0, last = 0; first < entries.size(); first = last) {
     while (last < entries.size() && entries[last].key == entries[first].key) ++last;
     if (last > first + 1)
       std::sort(sorted_.begin() + static_cast<std::ptrdiff_t>(first),
                 sorted_.begin() + static_cast<std::ptrdiff_t>(last), better);
   }
+  return sorted_;
+}
+
+void write_best(std::span<const Candidate> sorted, std::int64_t k, std::int64_t* labels, double* scores) {
+  const auto kept = static_cast<std::int64_t>(std::min(sorted.size(), static_cast<std::size_t>(k)));
+  for (std::int64_t rank = 0; rank < kept; ++rank) {
+    labels[rank] = sorted[static_cast<std::size_t>(rank)].label;
+    scores[rank] = sorted[static_cast<std::size_t>(rank)].lower;
+  }
+  std::fill(labels + kept, labels + k, -1);
+  std::fill(scores + kept, scores + k, -std::numeric_limits<double>::infinity());
 }
 
 bool Collector::is_excluded(std::int64_t label) const {

@@ -33,6 +33,19 @@ inline bool better(const Candidate& a, const Candidate& b) {
   return a.lower != b.lower ? a.lower > b.lower : a.label < b.label;
 }
 
+// Sorts candidates that are known exactly; keeps its memory.
+class CandidateSorter {
+ public:
+  std::span<const Candidate> sorted(std::span<const Candidate> candidates);
+
+ private:
+  KeySorter keys_;
+  std::vector<Candidate> sorted_;
+};
+
+// The first k labels and scores of sorted candidates; what is missing is -1 and minus infinity.
+void write_best(std::span<const Candidate> sorted, std::int64_t k, std::int64_t* labels, double* scores);
+
 // A query's candidates as one thread sees them. The k-th best of the lower ends is a score that the k-th best
 // row certainly reaches; a row whose upper end lies below it is out. Rows are scored exactly only when the
 // intervals cannot tell them apart, so the cost stays linear even where the bounds are useless.
@@ -63,7 +76,6 @@ class Collector {
   void score_all();
   void raise(double threshold);
   bool is_excluded(std::int64_t label) const;
-  void sort();
 
   const Kernels* table_ = nullptr;
   Metric metric_ = Metric::kDot;
@@ -77,8 +89,7 @@ class Collector {
   std::atomic<double>* shared_ = nullptr;
   std::vector<Candidate> candidates_;
   std::vector<double> lowers_;
-  KeySorter sorter_;
-  std::vector<Candidate> sorted_;
+  CandidateSorter sorter_;
 };
 
 }  // namespace shortlist

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "dense.hpp"
 #include "lanes.hpp"
 #include "scan.hpp"
 #include "threads.hpp"
@@ -57,26 +58,17 @@ void walk(Scan& scan, Group& group, const std::vector<Chunk>& chunks, const Excl
   }
 }
 
-void write(Collector& collector, std::int64_t k, std::int64_t* labels, double* scores) {
-  std::int64_t rank = 0;
-  for (const Candidate& candidate : collector.finish()) {
-    labels[rank] = candidate.label;
-    scores[rank++] = candidate.lower;
-  }
-  std::fill(labels + rank, labels + k, -1);
-  std::fill(scores + rank, scores + k, kLowest);
-}
-
 void write_group(Scan& scan, const Group& group, std::int64_t k, std::int64_t* labels, double* scores) {
   for (int lane = 0; lane < group.lanes.count(); ++lane) {
     const std::int64_t place = (group.first + lane) * k;
-    write(scan.collector(lane), k, labels + place, scores + place);
+    write_best(scan.collector(lane).finish(), k, labels + place, scores + place);
   }
 }
 
 }  // namespace
 
 std::int64_t search(const Search& job, std::int64_t* labels, double* scores) {
+  if (is_dense(job) && dense_search(job, labels, scores)) return -1;
   const Kernels& table = kernels();
   const Excluded excluded = sorted_exclusions(job);
   const std::vector<Chunk> chunks = chunks_of(job);

@@ -21,6 +21,9 @@ struct Layer {
 struct Kernels {
   const char* name;
 
+  // to = from @ weights + bias.
+  void (*linear)(const Layer& layer, const float* from, float* to);
+
   // to = relu(from @ weights + bias).
   void (*hidden)(const Layer& layer, const float* from, float* to);
 

@@ -12,8 +12,10 @@ namespace {
 constexpr int kTile = LANES == 16 ? 8 : 4;  // rows whose sums stay in registers, beside the weights
 static_assert(kRows % kTile == 0 && kRoom % LANES == 0);
 
+enum class End { kNone, kPositive, kCross };
+
 // A tile's columns `column` to `column + kVecs * LANES` of one layer; a cross has a base.
-template <int kVecs, bool kCross>
+template <int kVecs, End kEnd>
 SIMD inline void tile(const Layer& layer, const float* base, const float* from, std::int64_t column, float* to) {
   const std::int64_t width = padded(layer.inputs), wide = padded(layer.outputs);
   const float* bias = layer.weights + layer.inputs * wide + column;
@@ -34,31 +36,32 @@ SIMD inline void tile(const Layer& layer, const float* base, const float* from, 
   UNROLLED for (int r = 0; r < kTile; ++r)
     UNROLLED for (int v = 0; v < kVecs; ++v) {
       const std::int64_t place = r * wide + column + v * LANES;
-      if constexpr (kCross) {
-        store(to + place, load(base + place) * sums[r][v] + load(from + place));
-      } else {
-        store(to + place, sums[r][v] > 0.0f ? sums[r][v] : Vec{});
-      }
+      Vec value = sums[r][v];
+      if constexpr (kEnd == End::kCross) value = load(base + place) * value + load(from + place);
+      if constexpr (kEnd == End::kPositive) value = value > 0.0f ? value : Vec{};
+      store(to + place, value);
     }
 }
 
-template <bool kCross>
+template <End kEnd>
 SIMD inline void rows(const Layer& layer, const float* base, const float* from, float* to) {
   const std::int64_t width = padded(layer.inputs), wide = padded(layer.outputs);
   for (int row = 0; row < kRows; row += kTile) {
-    const float* own = kCross ? base + row * wide : nullptr;
+    const float* own = kEnd == End::kCross ? base + row * wide : nullptr;
     std::int64_t column = 0;
     for (; column + 2 * LANES <= wide; column += 2 * LANES)
-      tile<2, kCross>(layer, own, from + row * width, column, to + row * wide);
+      tile<2, kEnd>(layer, own, from + row * width, column, to + row * wide);
     for (; column < wide; column += LANES)
-      tile<1, kCross>(layer, own, from + row * width, column, to + row * wide);
+      tile<1, kEnd>(layer, own, from + row * width, column, to + row * wide);
   }
 }
 
-SIMD void hidden(const Layer& layer, const float* from, float* to) { rows<false>(layer, nullptr, from, to); }
+SIMD void linear(const Layer& layer, const float* from, float* to) { rows<End::kNone>(layer, nullptr, from, to); }
+
+SIMD void hidden(const Layer& layer, const float* from, float* to) { rows<End::kPositive>(layer, nullptr, from, to); }
 
 SIMD void cross(const Layer& layer, const float* base, const float* from, float* to) {
-  rows<true>(layer, base, from, to);
+  rows<End::kCross>(layer, base, from, to);
 }
 
 SIMD void output(const Layer& layer, const float* from, float* scores) {

@@ -6,7 +6,7 @@
 
 namespace shortlist::networks {
 
-const Kernels kAvx2 = {"avx2", hidden, cross, output};
+const Kernels kAvx2 = {"avx2", linear, hidden, cross, output};
 
 }  // namespace shortlist::networks
 #endif

@@ -6,7 +6,7 @@
 
 namespace shortlist::networks {
 
-const Kernels kAvx512 = {"avx512", hidden, cross, output};
+const Kernels kAvx512 = {"avx512", linear, hidden, cross, output};
 
 }  // namespace shortlist::networks
 #endif

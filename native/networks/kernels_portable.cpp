@@ -5,6 +5,6 @@
 
 namespace shortlist::networks {
 
-const Kernels kPortable = {"portable", hidden, cross, output};
+const Kernels kPortable = {"portable", linear, hidden, cross, output};
 
 }  // namespace shortlist::networks

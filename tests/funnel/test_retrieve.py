@@ -54,6 +54,13 @@ def test_merged_lists_are_the_slow_reciprocal_rank_fusion(rows: int, ways: int, 
     assert torch.equal(found.features["score_m1"], -found.items.values.float())
 
 
+def test_equal_sums_of_reciprocal_ranks_are_equal_in_any_order():
+    lists = [[[1, 8, 7]], [[7, 4, 5, 3]], [[1, 8, 3, 7]], [[3]]]
+    found = retrieve([Nearest(Fixed(each), 7, f"m{i}") for i, each in enumerate(lists)], asking(1))
+    assert found.items.to_lists() == [[3, 7, 1, 8, 4, 5]]
+    assert found.scores[0] == found.scores[1]
+
+
 def test_every_merged_item_has_the_score_of_every_retriever_whoever_found_it():
     ways, requests = [each.fit(parts()[0]) for each in retrievers()], asking()
     found = retrieve(ways, requests)

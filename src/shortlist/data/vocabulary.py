@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,8 @@ class Vocabulary:
                 f"an index outside 0..{len(self) - 1}", remedy="decode with the vocabulary that encoded"
             )
         if len(rows) and rows.min() > 0:
-            return self.ids.gather(rows - 1)
+            found = self.ids[rows - 1] if self._numbers is None else pl.Series(self._numbers[rows - 1])
+            return found.alias("id")
         return self.ids.gather(pl.Series(rows - 1).set(pl.Series(rows == 0), None))
 
     def num_seen(self, min_count: int = 1) -> int:
@@ -180,6 +182,11 @@ class Vocabulary:
             raise BundleError(
                 f"not a vocabulary: {error}", where=str(path), remedy="restore the file or save it again"
             ) from error
+
+    @cached_property
+    def _numbers(self) -> Int64Array | None:
+        """`[len(ids)]` the ids where they are integers: an array gives them out sooner than a Series."""
+        return self.ids.to_numpy() if self.holds_integers else None
 
     def _coerce(self, series: pl.Series) -> pl.Series:
         """Bring ids to the vocabulary's own type; null where that cannot be."""

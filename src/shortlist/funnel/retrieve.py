@@ -240,10 +240,11 @@ def _fuse(lists: Sequence[Candidates]) -> Candidates:
     rows = torch.cat([each.row_ids() for each in lists])
     items = torch.cat([each.items.values for each in lists])
     sources = torch.cat([each.sources for each in lists])
-    gains = torch.cat([1 / (RECIPROCAL_RANK_OFFSET + 1 + each.items.positions()).float() for each in lists])
+    # In double precision, so that equal sums are equal whatever order they were added in.
+    gains = torch.cat([1 / (RECIPROCAL_RANK_OFFSET + 1 + each.items.positions()).double() for each in lists])
     span = int(items.max()) + 1 if len(items) else 1
     keys, owner = torch.unique(rows * span + items, return_inverse=True)
-    merged_scores = torch.zeros(len(keys)).index_add_(0, owner, gains)
+    merged_scores = torch.zeros(len(keys), dtype=torch.float64).index_add_(0, owner, gains).float()
     # Each retriever finds an item once, so adding its bits is the same as joining them.
     merged_sources = torch.zeros(len(keys), dtype=torch.int64).index_add_(0, owner, sources)
     lengths = torch.bincount(keys // span, minlength=batch)

@@ -3,7 +3,17 @@
 import torch
 
 import shortlist as sl
-from shortlist.nn import MLP, Cross, CrossNetwork, DotInteraction, TargetAttention
+from shortlist.nn import (
+    MLP,
+    CompressedInteraction,
+    Cross,
+    CrossMixture,
+    CrossNetwork,
+    DotInteraction,
+    FieldAttention,
+    TargetAttention,
+    pairwise_sum,
+)
 
 torch.manual_seed(0)
 features = torch.randn(4, 12)
@@ -13,6 +23,7 @@ crosses = {
     "full": Cross(12),
     "low rank": Cross(12, projection_dim=3, diag_scale=0.1),
     "vector": Cross(12, form="vector"),
+    "mixture": CrossMixture(12, projection_dim=3, num_experts=2),
 }
 for name, cross in crosses.items():
     weights = sum(parameter.numel() for parameter in cross.parameters())
@@ -24,6 +35,12 @@ print("crossed:", list(CrossNetwork(12, num_layers=3)(features).shape))
 # The inner products of every pair of three embeddings, as DLRM has them.
 pairs = DotInteraction()
 print("pairs:", list(pairs(features.reshape(4, 3, 4)).shape), "=", pairs.out_features(3))
+
+# A factorisation machine adds them up, xDeepFM multiplies more than two, AutoInt lets fields attend.
+fields = features.reshape(4, 3, 4)
+print("sum of pairs:", list(pairwise_sum(fields).shape))
+print("compressed:", list(CompressedInteraction(3, (5, 2))(fields).shape))
+print("attended:", list(FieldAttention(4, 8)(fields).shape))
 
 # Layers after them.
 deep = MLP(12, [32, 16, 1], dropout=0.1, layer_norm=True)

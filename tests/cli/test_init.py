@@ -60,7 +60,7 @@ def test_the_defaults_that_are_commented_out_are_those_of_the_classes(shop):
         exclude={"by"}
     )
     assert explicit.ranker().dim == plain.ranker().dim
-    assert explicit.ranker().hidden == tuple(plain.ranker().hidden)
+    assert explicit.ranker().body == plain.ranker().body
 
 
 def test_a_file_with_every_comment_taken_off_is_still_right(shop):

@@ -14,6 +14,7 @@ from shortlist.errors import ConfigError
 from shortlist.funnel.rank import fit as fit_ranker
 from shortlist.models import EASE, Ranker, TwoTower
 from shortlist.nn import Tower
+from shortlist.nn.bodies import DCN, DeepFM
 from shortlist.postrank import Cap, Diversity, Exclude, Freshness
 from shortlist.tasks import Retrieval
 
@@ -109,6 +110,7 @@ def test_every_key_of_the_ranker_arrives(tmp_path):
     query = [{ kind = "Number", column = "age" }]
     candidate = [{ kind = "Tags", column = "genres" }]
     dim = 4
+    embedding_scale = 0.1
     cross_layers = 1
     hidden = [8]
     dropout = 0.0
@@ -119,12 +121,36 @@ def test_every_key_of_the_ranker_arrives(tmp_path):
     config = config_of(tmp_path, text)
     expected = Ranker(
         [Number("age")], [Tags("genres")], scores=["score_twotower", "score_popular"],
-        dim=4, cross_layers=1, hidden=[8], dropout=0.0,
+        dim=4, embedding_scale=0.1, cross_layers=1, hidden=[8], dropout=0.0,
     )  # fmt: skip
     assert config.ranker().config() == expected.config()
     assert config.ranker_training() == {"epochs": 2, "batch_size": 3, "learning_rate": 0.1, "seed": 0}
-    assert set(RankerSection.model_fields) == {line.split()[0] for line in text.splitlines() if " = " in line}
+    keys = {line.split()[0] for line in text.splitlines() if " = " in line}
+    assert set(RankerSection.model_fields) == keys | {"body"}
     assert set(config.ranker_training()) <= {*inspect.signature(fit_ranker).parameters, "learning_rate"}
+
+
+def test_the_body_of_the_ranker_is_a_table_with_a_kind(tmp_path):
+    text = "[ranker]\nquery = []\n[ranker.body]\nkind = 'DeepFM'\nhidden = [8, 4]\n"
+    assert config_of(tmp_path, text).ranker().body == DeepFM(hidden=(8, 4))
+    short = "[ranker]\nbody = { kind = 'DCN', projection_dim = 4, num_experts = 2 }\n"
+    assert config_of(tmp_path, short).ranker().body == DCN(projection_dim=4, num_experts=2)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("kind = 'DeepFn'", r"kind 'DeepFn' is unknown.*\[ranker.body\].*did you mean 'DeepFM'"),
+        ("hidden = [8]", r"'kind' is missing.*\[ranker.body\]"),
+        ("kind = 'FM', hidden = [8]", r"unknown key 'hidden'.*\[ranker.body\], kind = 'FM'"),
+        ("kind = 'DeepFM', hidden = ['a']", r"hidden.*\[ranker.body\]"),
+        ("kind = 'DeepFM', hidden = []", r"hidden is \[\].*\[ranker.body\]"),
+        ("kind = 'DIN'", r"history in the light of the candidate.*\[ranker\]"),
+    ],
+)
+def test_a_mistake_in_the_body_names_its_table(tmp_path, body, says):
+    with pytest.raises(ConfigError, match=says):
+        config_of(tmp_path, f"[ranker]\nbody = {{ {body} }}\n")
 
 
 def test_a_ranker_of_scores_alone_is_one_with_empty_lists(tmp_path):

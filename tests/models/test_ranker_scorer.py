@@ -91,8 +91,10 @@ def test_the_scores_are_those_of_the_layers(
 
 def test_crosses_of_low_rank_and_with_a_scaled_diagonal_are_the_same_too() -> None:
     ranker = untrained(candidate=CANDIDATE, scores=("score_a",))
-    width = ranker.deep.in_features
-    ranker.crosses = nn.ModuleList([Cross(width, projection_dim=5, bias=False), Cross(width, diag_scale=0.3)])
+    width = ranker.network.deep.in_features
+    ranker.network.crosses = nn.ModuleList(
+        [Cross(width, projection_dim=5, bias=False), Cross(width, diag_scale=0.3)]
+    )
     assert Scorer.of(ranker) is not None
     requests, candidates = asked([50, 3])
     found = ranker.score_candidates(requests, candidates)
@@ -108,11 +110,11 @@ def test_other_weights_give_other_scores_at_once() -> None:
 
     check()
     with torch.no_grad():
-        ranker.candidate_encoders[0].embedding.weight.mul_(3)
+        ranker.fields.candidate[0].embedding.weight.mul_(3)
     check()
     ranker.load_state_dict({name: -weight for name, weight in ranker.state_dict().items()})
     check()
-    ranker.deep = MLP(ranker.deep.in_features, (5, 1)).eval()
+    ranker.network.deep = MLP(ranker.network.deep.in_features, (5, 1)).eval()
     check()
     ranker.build(parts()[0], seed=2)
     check()
@@ -136,23 +138,23 @@ class Doubled(Ranker):
 
 
 def change_activation(ranker: Ranker) -> None:
-    ranker.deep = MLP(ranker.deep.in_features, (8, 1), activation="gelu").eval()
+    ranker.network.deep = MLP(ranker.network.deep.in_features, (8, 1), activation="gelu").eval()
 
 
 def change_norms(ranker: Ranker) -> None:
-    ranker.deep = MLP(ranker.deep.in_features, (8, 1), layer_norm=True).eval()
+    ranker.network.deep = MLP(ranker.network.deep.in_features, (8, 1), layer_norm=True).eval()
 
 
 def change_end(ranker: Ranker) -> None:
-    ranker.deep = MLP(ranker.deep.in_features, (8, 1), final_activation="sigmoid").eval()
+    ranker.network.deep = MLP(ranker.network.deep.in_features, (8, 1), final_activation="sigmoid").eval()
 
 
 def change_form(ranker: Ranker) -> None:
-    ranker.crosses = nn.ModuleList([Cross(ranker.deep.in_features, form="vector")])
+    ranker.network.crosses = nn.ModuleList([Cross(ranker.network.deep.in_features, form="vector")])
 
 
 def change_preactivation(ranker: Ranker) -> None:
-    ranker.crosses = nn.ModuleList([Cross(ranker.deep.in_features, preactivation="relu")])
+    ranker.network.crosses = nn.ModuleList([Cross(ranker.network.deep.in_features, preactivation="relu")])
 
 
 @pytest.mark.parametrize(
@@ -182,8 +184,8 @@ def test_a_copy_goes_its_own_way() -> None:
     before = ranker.score_candidates(requests, candidates)
     other = copy.deepcopy(ranker)
     with torch.no_grad():
-        other.deep.linears[-1].weight.mul_(2)
-        other.deep.linears[-1].bias.mul_(2)
+        other.network.deep.linears[-1].weight.mul_(2)
+        other.network.deep.linears[-1].bias.mul_(2)
     torch.testing.assert_close(other.score_candidates(requests, candidates), 2 * before)
     assert torch.equal(ranker.score_candidates(requests, candidates), before)
 

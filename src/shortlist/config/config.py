@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from shortlist.config.check import check_features, check_postrankers
-from shortlist.config.kinds import make_kinds, placed
+from shortlist.config.kinds import make_kind, make_kinds, placed
 from shortlist.config.retrievers import Source, make_sources
 from shortlist.config.sections import RankerSection, Settings
 from shortlist.data import Dataset, EventType, Feature, History, Id, Schema
@@ -21,6 +21,7 @@ from shortlist.funnel.rank import Scored
 from shortlist.funnel.retrieve import Retriever
 from shortlist.models import Ranker, TwoTower
 from shortlist.nn import Tower
+from shortlist.nn.bodies import BODIES, Body
 from shortlist.postrank import Boost, Cap, Diversity, Exclude, Explore, Freshness, PostRanker
 from shortlist.tasks import Retrieval
 
@@ -40,7 +41,7 @@ TASK_KEYS = (
     "precision",
 )
 TRAINING_KEYS = ("learning_rate", "schedule", "warmup_steps", "max_grad_norm", "precision")
-RANKER_KEYS = ("dim", "cross_layers", "hidden", "dropout")
+RANKER_KEYS = ("dim", "embedding_scale", "cross_layers", "hidden", "dropout")
 RANKER_TRAINING_KEYS = ("epochs", "batch_size", "learning_rate")
 RANKER_EVENTS = (
     3  # a user's latest events that a ranker learns from, where each user's last ones are held out
@@ -59,6 +60,7 @@ class Config:
         candidate: features of its candidate tower.
         ranker_query: features of the ranker's users.
         ranker_candidate: features of the ranker's items.
+        ranker_body: what stands between these and the score; None for the default.
         sources: the retrievers of the funnel.
         postrank: the post-rankers.
     """
@@ -70,6 +72,7 @@ class Config:
     candidate: tuple[Feature, ...]
     ranker_query: tuple[Feature, ...]
     ranker_candidate: tuple[Feature, ...]
+    ranker_body: Body | None
     sources: tuple[Source, ...]
     postrank: tuple[PostRanker, ...]
 
@@ -105,6 +108,9 @@ class Config:
             candidate=candidate,
             ranker_query=_or(features["ranker.query"], query),
             ranker_candidate=_or(features["ranker.candidate"], candidate),
+            ranker_body=None
+            if ranker.body is None
+            else make_kind(BODIES, ranker.body, where=f"{file}, [ranker.body]"),
             sources=make_sources(
                 settings.funnel.retrieve, with_ranker=settings.ranker is not None, where=str(file)
             ),
@@ -216,7 +222,11 @@ class Config:
         scores = [f"score_{source.name}" for source in self.sources]
         try:
             return Ranker(
-                self.ranker_query, self.ranker_candidate, scores=scores, **section.given(*RANKER_KEYS)
+                self.ranker_query,
+                self.ranker_candidate,
+                scores=scores,
+                body=self.ranker_body,
+                **section.given(*RANKER_KEYS),
             )
         except ConfigError as error:
             raise placed(error, f"{self.file}, [ranker]") from error

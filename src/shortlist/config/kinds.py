@@ -51,18 +51,29 @@ def make_kinds(
     Raises:
         ConfigError: a kind is missing or unknown, or its arguments are refused.
     """
-    made = []
-    for number, given in enumerate(tables):
-        place = f"{where}, {table_name([*table.split('.'), number])}"
-        named = {cls.__name__: cls for cls in kinds}
-        kind = given.get("kind")
-        if kind is None:
-            raise ConfigError("'kind' is missing", where=place, remedy=did_you_mean("", named))
-        if not isinstance(kind, str) or kind not in named:
-            raise ConfigError(f"kind {kind!r} is unknown", where=place, remedy=did_you_mean(str(kind), named))
-        arguments = {name: value for name, value in given.items() if name != "kind"}
-        made.append(make(named[kind], arguments, where=f"{place}, kind = {kind!r}"))
-    return tuple(made)
+    places = (f"{where}, {table_name([*table.split('.'), number])}" for number in range(len(tables)))
+    return tuple(make_kind(kinds, given, where=place) for given, place in zip(tables, places, strict=True))
+
+
+def make_kind(kinds: Sequence[type[T]], given: Mapping[str, Any], *, where: str) -> T:
+    """Make an object of the class that a table's `kind` names.
+
+    Args:
+        kinds: the classes to choose from.
+        given: `kind` and the arguments of that class.
+        where: the file and the table, for errors.
+
+    Raises:
+        ConfigError: the kind is missing or unknown, or its arguments are refused.
+    """
+    named = {cls.__name__: cls for cls in kinds}
+    kind = given.get("kind")
+    if kind is None:
+        raise ConfigError("'kind' is missing", where=where, remedy=did_you_mean("", named))
+    if not isinstance(kind, str) or kind not in named:
+        raise ConfigError(f"kind {kind!r} is unknown", where=where, remedy=did_you_mean(str(kind), named))
+    arguments = {name: value for name, value in given.items() if name != "kind"}
+    return make(named[kind], arguments, where=f"{where}, kind = {kind!r}")
 
 
 def placed(error: ConfigError, where: str) -> ConfigError:

@@ -105,7 +105,9 @@ class RankerSection(Section):
 
     query: list[dict[str, Any]] | None = None
     candidate: list[dict[str, Any]] | None = None
+    body: dict[str, Any] | None = None
     dim: Width | None = None
+    embedding_scale: Positive | None = None
     cross_layers: Annotated[int, Field(ge=0, le=64)] | None = None
     hidden: list[Width] | None = None
     dropout: Share | None = None

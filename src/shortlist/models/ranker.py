@@ -7,29 +7,28 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from shortlist.data.candidates import Candidates
 from shortlist.data.dataset import Dataset
-from shortlist.data.feature_space import Batch, dense
-from shortlist.data.features import Feature, History, feature_from_dict
+from shortlist.data.feature_space import Batch, FeatureSpace, dense
+from shortlist.data.features import Feature, feature_from_dict
 from shortlist.data.loader import BatchLoader
 from shortlist.data.ragged import Ragged
-from shortlist.data.rebinding import rebound
+from shortlist.data.rebinding import check_same_ids, rebound
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, did_you_mean
-from shortlist.losses import binary_cross_entropy_with_logits, squared_error, weighted_mean
 from shortlist.models.list_loader import ListLoader, RankingLists, list_batch
 from shortlist.models.list_losses import LIST_LOSSES, LOSSES, Loss
-from shortlist.models.model import Model, TrainingOptions
+from shortlist.models.model import VALIDATION_BATCH, Model, TrainingOptions
 from shortlist.models.objective_heads import ObjectiveHeads, ObjectiveLoader
 from shortlist.models.objectives import Objectives
-from shortlist.models.ranker_checks import check_labels, check_lists, check_objectives
+from shortlist.models.ranker_checks import check_body, check_labels, check_lists, check_objectives
 from shortlist.models.ranker_scorer import Scorer
-from shortlist.nn.cross import Cross
-from shortlist.nn.encoders import build_encoder
-from shortlist.nn.mlp import MLP
-from shortlist.nn.target_attention import TargetHistoryEncoder
+from shortlist.models.single_events import event_loss, event_metrics
+from shortlist.nn.bodies import DCN, Body, FieldLayout, body_from_dict
+from shortlist.nn.bodies.body import side_by_side
+from shortlist.nn.fields import Fields, FirstOrder
 from shortlist.tasks import ListwiseRanking
 from shortlist.training import TrainingHistory
 from shortlist.training import fit as train
@@ -39,7 +38,10 @@ REQUEST_BATCH = 128  # requests scored together; bounds the memory
 
 
 class Ranker(Model):
-    """A deep and cross network over user, item, context and retrieval scores (DCN-v2, Wang et al. 2021).
+    """A click model over user, item, context and retrieval scores; by default DCN-v2 (Wang et al. 2021).
+
+    Its parts are `fields`, the encoders of the features, `first_order`, a weight for every value of every
+    feature where the body asks for them, and `network`, which the body makes.
 
     Args:
         query: features of the user, of the moment and of the history; a `History` with `pooling="target"` is
@@ -47,17 +49,26 @@ class Ranker(Model):
         candidate: features of the item.
         scores: names of score features of the candidates, such as `score_twotower` (`score_` and the
             retriever's name); each is read relative to the other candidates of its request.
+        body: what stands between the embeddings and the score, one of `shortlist.nn.bodies`; None is the
+            stacked `DCN` that the next three arguments describe.
         dim: width of the features' embeddings.
+        embedding_scale: standard deviation of the tables' first weights; `dim ** -0.5` by default. With many
+            rare values a small one such as 0.01 does better.
         cross_layers: how many times features are crossed.
         hidden: widths of the layers after the crosses.
         dropout: share of the hidden units that training hides.
         loss: `"softmax"`, `"lambdaloss"`, `"approx_ndcg"` or `"list_mle"` over the candidates of a request,
             `"click"` (binary cross-entropy of a label from 0 to 1) or `"rating"` (squared error).
-        objectives: several labels to learn at once, in place of the loss; the score is their weighted sum.
+        objectives: several labels to learn at once, in place of the loss and of a body; the score is their
+            weighted sum.
 
     Raises:
-        ConfigError: the loss is unknown, there is no feature at all, or the objectives contradict the rest.
+        ConfigError: the loss is unknown, there is no feature at all, a number is out of range, the body
+            cannot read a feature or is given beside arguments that describe another, or the objectives
+            contradict the rest.
     """
+
+    centre: Tensor  # where predicted ratings start
 
     def __init__(
         self,
@@ -65,7 +76,9 @@ class Ranker(Model):
         candidate: Sequence[Feature] = (),
         *,
         scores: Sequence[str] = (),
+        body: Body | None = None,
         dim: int = 16,
+        embedding_scale: float | None = None,
         cross_layers: int = 2,
         hidden: Sequence[int] = (64,),
         dropout: float = 0.1,
@@ -80,9 +93,10 @@ class Ranker(Model):
                 "a ranker needs at least one feature", remedy='such as candidate=[sl.Id("item_id")]'
             )
         self.query_features, self.candidate_features = tuple(query), tuple(candidate)
-        self.scores, self.dim, self.cross_layers = tuple(scores), dim, cross_layers
-        self.hidden, self.dropout, self.loss = tuple(hidden), dropout, loss
-        self.objectives = objectives
+        self.scores, self.dim, self.embedding_scale = tuple(scores), dim, embedding_scale
+        described = DCN(cross_layers=cross_layers, hidden=hidden, dropout=dropout)
+        self.body, self.loss, self.objectives = body or described, loss, objectives
+        check_body(self, body, described)
         if objectives is not None:
             check_objectives(self, objectives)
         self._scorer: Scorer | None = None  # of the weights as they were when it was last asked
@@ -95,10 +109,9 @@ class Ranker(Model):
             "query": [feature.to_dict() for feature in self.query_features],
             "candidate": [feature.to_dict() for feature in self.candidate_features],
             "scores": list(self.scores),
+            "body": self.body.to_dict(),
             "dim": self.dim,
-            "cross_layers": self.cross_layers,
-            "hidden": list(self.hidden),
-            "dropout": self.dropout,
+            "embedding_scale": self.embedding_scale,
             "loss": self.loss,
             "objectives": None if self.objectives is None else self.objectives.to_dict(),
         }
@@ -107,33 +120,65 @@ class Ranker(Model):
     def from_config(cls, config: Mapping[str, Any]) -> Ranker:
         """The reverse of `config`."""
         sides = {side: [feature_from_dict(each) for each in config[side]] for side in ("query", "candidate")}
-        saved = config.get("objectives")
-        objectives = None if saved is None else Objectives.from_dict(saved)
-        return cls(**{**config, **sides, "objectives": objectives})
+        saved, body = config.get("objectives"), body_from_dict(config["body"])
+        if saved is not None:
+            assert isinstance(body, DCN)
+            shared = {"cross_layers": body.cross_layers, "hidden": body.hidden, "dropout": body.dropout}
+            return cls(
+                **{**config, **sides, **shared, "body": None, "objectives": Objectives.from_dict(saved)}
+            )
+        return cls(**{**config, **sides, "body": body})
 
     def features(self, data: Dataset) -> tuple[list[Feature], list[Feature]]:
         """The features of the query and of the candidate."""
         return list(self.query_features), list(self.candidate_features)
 
+    def build(self, data: Dataset, *, seed: int = 0) -> FeatureSpace:
+        """See `Model.build`; predicted ratings start at the mean of the train part's.
+
+        Args:
+            data: the train part.
+            seed: of the initial weights.
+        """
+        is_new = self.space is None
+        space = super().build(data, seed=seed)
+        if is_new and self.loss == "rating" and data.labels is not None:
+            self.centre.fill_(float(data.labels[data.is_label].mean()))
+        return space
+
     def build_layers(self, *, seed: int = 0) -> None:
-        """Make the encoders, the crosses and the layers after them."""
+        """Make the encoders of the features and the body's network."""
+        features = (self.query_features, self.candidate_features, self.fitted_space().encodings)
+        num_scores = len(self.scores)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.query_encoders = self._encoders(self.query_features)
-            self.candidate_encoders = self._encoders(self.candidate_features)
-            encoders = [*self.query_encoders, *self.candidate_encoders]
-            width = sum(each.dim for each in encoders) + 3 * len(self.scores)
+            self.fields: Fields | None = None
+            self.first_order: FirstOrder | None = None
+            layout = FieldLayout((), (), self.dim)
+            if self.body.has_fields:
+                self.fields = Fields(
+                    *features,
+                    dim=self.dim,
+                    num_scores=num_scores,
+                    one_width=self.body.one_width,
+                    scale=self.embedding_scale,
+                )
+                layout = self.fields.layout
             if self.objectives is not None:
+                assert isinstance(self.body, DCN)
                 self.heads = ObjectiveHeads(
-                    width,
+                    layout.total,
                     self.objectives,
-                    cross_layers=self.cross_layers,
-                    hidden=self.hidden,
-                    dropout=self.dropout,
+                    cross_layers=self.body.cross_layers,
+                    hidden=self.body.hidden,
+                    dropout=self.body.dropout,
                 )
                 return
-            self.crosses = nn.ModuleList(Cross(width) for _ in range(self.cross_layers))
-            self.deep = MLP(width, (*self.hidden, 1), dropout=self.dropout)
+            self.network = self.body.build(layout)
+            if self.body.first_order:
+                self.first_order = FirstOrder(*features, num_scores=num_scores)
+        if self.loss == "rating":
+            self.register_buffer("centre", torch.zeros(()))
 
     def fit_lists(
         self,
@@ -193,13 +238,12 @@ class Ranker(Model):
         Returns:
             `[total]`.
         """
-        base = self.inputs(batch)
         if self.objectives is not None:
-            return self.heads.score(base)
-        crossed = base
-        for cross in self.crosses:
-            crossed = cross(base, crossed)
-        return self.deep(crossed).squeeze(1)  # type: ignore[no-any-return]
+            return self.heads.score(self.inputs(batch))
+        score: Tensor = self.network([] if self.fields is None else self.fields(batch))
+        if self.first_order is not None:
+            score = score + self.first_order(batch)
+        return score + self.centre if self.loss == "rating" else score
 
     def inputs(self, batch: Batch) -> Tensor:
         """What the layers after the encoders read: all features of each candidate, side by side.
@@ -210,40 +254,42 @@ class Ranker(Model):
         Returns:
             `[total, width]`.
         """
-        parts = self._encode_query(batch)
-        for encoder, feature in zip(self.candidate_encoders, self.candidate_features, strict=True):
-            parts.append(encoder(batch[feature.name]))
-        if self.scores:
-            parts.append(dense(batch, "scores"))
-        return torch.cat(parts, dim=1)
-
-    def _encode_query(self, batch: Batch) -> list[Tensor]:
-        """The query's features, one row a candidate."""
-        rows = dense(batch, "row") if "row" in batch else None
-        parts: list[Tensor] = []
-        for encoder, feature in zip(self.query_encoders, self.query_features, strict=True):
-            entry = batch[feature.name]
-            if isinstance(encoder, TargetHistoryEncoder) and isinstance(feature, History):
-                own = torch.arange(len(entry), device=entry.device) if rows is None else rows
-                parts.append(encoder(entry, dense(batch, feature.target_name), own))
-            else:
-                parts.append(encoder(entry) if rows is None else encoder(entry)[rows])
-        return parts
+        assert self.fields is not None
+        return side_by_side(self.fields(batch))
 
     def compute_loss(self, batch: Batch) -> Tensor:
         """The loss of a batch of lists, or of single labelled events."""
         if self.objectives is not None:
-            encoders = [*self.query_encoders.parameters(), *self.candidate_encoders.parameters()]
+            assert self.fields is not None
             labels, weights = dense(batch, "labels"), dense(batch, "weight")
+            encoders = self.fields.parameters()
             return self.heads.compute_loss(self.inputs(batch), labels, weights=weights, encoders=encoders)
-        logits, labels = self(batch), dense(batch, "label")
+        logits = self(batch)
         if self.loss in LIST_LOSSES:
             lists = Ragged.from_lengths(logits, torch.bincount(dense(batch, "row")))
-            return self.task(lists, labels)  # type: ignore[no-any-return]
-        losses = (squared_error if self.loss == "rating" else binary_cross_entropy_with_logits)(
-            logits, labels
-        )
-        return weighted_mean(losses, dense(batch, "weight") if "weight" in batch else None)
+            return self.task(lists, dense(batch, "label"))  # type: ignore[no-any-return]
+        return event_loss(logits, batch, self.loss)
+
+    def validate(self, data: Dataset) -> Mapping[str, float]:
+        """How well single events are predicted: what `monitor` may name.
+
+        Args:
+            data: the validation part.
+
+        Returns:
+            `validation_loss`; without objectives also `rmse` of ratings, and `auc` of clicks where
+            all labels are 0 or 1.
+
+        Raises:
+            ConfigError: the ranker learns from lists, or was trained on other data.
+        """
+        if self.objectives is not None:
+            return super().validate(data)
+        remedy = "validate on the test part of the split whose train part it is fitted on"
+        check_same_ids(self.fitted_space(), data, what="this Ranker", remedy=remedy)
+        device = next(self.parameters()).device
+        loader = self.make_loader(data, batch_size=VALIDATION_BATCH, seed=0)
+        return event_metrics(self, (to_device(batch, device) for batch in loader.epoch(0)), self.loss)
 
     def bound_to(self, data: Dataset) -> Ranker:
         """This ranker for the users and items of other data than it was trained on.
@@ -319,10 +365,3 @@ class Ranker(Model):
         if self._scorer is None or not self._scorer.stands_for(self):
             self._scorer = Scorer.of(self)
         return self._scorer
-
-    def _encoders(self, features: Sequence[Feature]) -> nn.ModuleList:
-        space = self.fitted_space()
-        return nn.ModuleList(
-            build_encoder(feature, space.encodings[feature.name], self.dim, project=False)
-            for feature in features
-        )

@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from shortlist.data.dataset import Dataset
 from shortlist.errors import ConfigError, DataError
 from shortlist.models.list_losses import Loss
 from shortlist.models.objectives import Objectives
+from shortlist.nn.bodies import DCN, Body
+from shortlist.nn.fields import check_features
 
 if TYPE_CHECKING:
     from shortlist.models.ranker import Ranker
+
+
+def check_body(ranker: Ranker, given: Body | None, described: DCN) -> None:
+    """Refuse a body beside arguments that describe another, and one that cannot read the features.
+
+    Args:
+        ranker: with its features set.
+        given: the body that was asked for.
+        described: the default body, as the other arguments describe it.
+
+    Raises:
+        ConfigError: the two contradict each other, the body does not suit the features, or the scale of the
+            embeddings is no positive number.
+    """
+    scale = ranker.embedding_scale
+    if scale is not None and not 0 < scale < math.inf:
+        raise ConfigError(f"embedding_scale is {scale}", where="Ranker", remedy="give a positive number")
+    if given is not None and described != DCN():
+        raise ConfigError(
+            "cross_layers, hidden and dropout describe the default body, and another is given",
+            where="Ranker",
+            remedy=f"give them to the body, such as {type(given).__name__}(…)",
+        )
+    if given is not None and ranker.objectives is not None:
+        raise ConfigError(
+            f"objectives have layers of their own, and body is {type(given).__name__}",
+            where="Ranker",
+            remedy="leave the body out and set cross_layers, hidden and dropout",
+        )
+    check_features(ranker.body, ranker.query_features, ranker.candidate_features, dim=ranker.dim)
 
 
 def check_objectives(ranker: Ranker, objectives: Objectives) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
@@ -17,7 +17,9 @@ from shortlist.data.growth import replace_rows
 from shortlist.data.requests import Requests
 from shortlist.kernels.networks import Network, Step, network_scores
 from shortlist.models.list_loader import relative_columns
+from shortlist.nn.bodies.dcn import StackedCrosses
 from shortlist.nn.cross import Cross
+from shortlist.nn.fields import SCORE_WIDTH, Fields
 from shortlist.nn.mlp import MLP
 from shortlist.nn.target_attention import TargetHistoryEncoder
 
@@ -63,33 +65,35 @@ class Scorer:
     @torch.inference_mode()
     def of(cls, ranker: Ranker) -> Scorer | None:
         """Make a ranker ready, or None where a layer or a device is not one that the kernels know."""
-        weights = list(ranker.parameters())
-        plain = all(each.device.type == "cpu" and each.dtype == torch.float32 for each in weights)
-        if not plain or ranker.objectives is not None:
+        fields, network = ranker.fields, getattr(ranker, "network", None)
+        if fields is None or type(network) is not StackedCrosses or ranker.objectives is not None:
+            return None
+        weights = [*ranker.parameters(), *ranker.buffers()]
+        if not all(each.device.type == "cpu" and each.dtype == torch.float32 for each in weights):
             return None
         space = ranker.fitted_space()
-        in_table = _table_fits(space, list(ranker.candidate_encoders))
-        order = _order(ranker, in_table=in_table)
-        steps = _steps(ranker.crosses, ranker.deep, order)
+        in_table = _table_fits(space, list(fields.candidate))
+        order = _order(fields, num_scores=len(ranker.scores), in_table=in_table)
+        steps = _steps(network, order, start=ranker.centre if ranker.loss == "rating" else None)
         if steps is None:
             return None
-        asked = list(zip(ranker.query_features, ranker.query_encoders, strict=True))
+        asked = list(zip(ranker.query_features, fields.query, strict=True))
         scorer = cls(
             space=space,
             query=[pair for pair in asked if not isinstance(pair[1], TargetHistoryEncoder)],
             target=[pair for pair in asked if isinstance(pair[1], TargetHistoryEncoder)],
-            candidate=list(zip(ranker.candidate_features, ranker.candidate_encoders, strict=True)),
+            candidate=list(zip(ranker.candidate_features, fields.candidate, strict=True)),
             scores=ranker.scores,
             network=Network.of(len(order), steps),
             table=None,
-            modules=tuple(ranker._modules.values()),
+            modules=_parts(ranker),
             weights=[(each, each.data_ptr(), _version(each)) for each in weights],
         )
         return scorer._with_table() if in_table else scorer
 
     def stands_for(self, ranker: Ranker) -> bool:
         """Whether a ranker is still as it was."""
-        modules = ranker._modules.values()
+        modules = _parts(ranker)
         return (
             ranker.space is self.space
             and len(modules) == len(self.modules)
@@ -168,13 +172,19 @@ def _width(encoders: Sequence[nn.Module]) -> int:
     return sum(cast(int, encoder.dim) for encoder in encoders)
 
 
-def _order(ranker: Ranker, *, in_table: bool) -> Tensor:
+def _parts(ranker: Ranker) -> list[nn.Module | None]:
+    """The modules that a ranker consists of, and those of its network."""
+    own = list(ranker._modules.values())
+    return own + [part for each in own if each is not None for part in each._modules.values()]
+
+
+def _order(fields: Fields, *, num_scores: int, in_table: bool) -> Tensor:
     """Where each number of the scorer's rows stands in the ranker's."""
-    encoders = [*ranker.query_encoders, *ranker.candidate_encoders]
-    widths = [_width([each]) for each in encoders] + [3] * len(ranker.scores)
+    encoders = [*fields.query, *fields.candidate]
+    widths = [_width([each]) for each in encoders] + [SCORE_WIDTH] * num_scores
     places = torch.split(torch.arange(sum(widths)), widths)
-    asked = len(ranker.query_encoders)
-    sees = [isinstance(each, TargetHistoryEncoder) for each in ranker.query_encoders]
+    asked = len(fields.query)
+    sees = [isinstance(each, TargetHistoryEncoder) for each in fields.query]
     query = [part for part, seen in zip(places, sees, strict=False) if not seen]
     target = [part for part, seen in zip(places, sees, strict=False) if seen]
     item, scores = places[asked : len(encoders)], places[len(encoders) :]
@@ -182,10 +192,10 @@ def _order(ranker: Ranker, *, in_table: bool) -> Tensor:
     return torch.cat([*query, *middle, *scores])
 
 
-def _steps(crosses: Iterable[nn.Module], deep: nn.Module, order: Tensor) -> list[Step] | None:
+def _steps(network: StackedCrosses, order: Tensor, *, start: Tensor | None) -> list[Step] | None:
     """The layers for rows in another order; None where one is not a plain cross or a plain MLP's."""
-    steps = []
-    for cross in crosses:
+    steps, deep = [], network.deep
+    for cross in network.crosses:
         if type(cross) is not Cross or cross.form != "matrix" or cross.preactivation is not None:
             return None
         kernel = cross.kernel.weight if cross.down is None else cross.kernel.weight @ cross.down.weight
@@ -199,7 +209,9 @@ def _steps(crosses: Iterable[nn.Module], deep: nn.Module, order: Tensor) -> list
         return None
     for number, linear in enumerate(linears):
         weight = linear.weight if number else linear.weight[:, order]
-        steps.append(Step("hidden" if number < len(linears) - 1 else "output", weight, linear.bias))
+        last = number == len(linears) - 1
+        bias = linear.bias + start if last and start is not None else linear.bias
+        steps.append(Step("output" if last else "hidden", weight, bias))
     return steps
 
 

@@ -1,11 +1,15 @@
-"""Building blocks: embeddings, encoders of features and of sequences, towers, crosses, scorers of lists."""
+"""Building blocks: embeddings, encoders, sequences, towers, crosses, click models, scorers of lists."""
 
+from shortlist.nn import bodies
+from shortlist.nn.compressed_interaction import CompressedInteraction
 from shortlist.nn.cross import Cross, CrossNetwork
+from shortlist.nn.cross_mixture import CrossMixture
 from shortlist.nn.dynamic import DynamicEmbedding, MappedEmbedding, TableCheckpoints
 from shortlist.nn.embedding import Embedding
 from shortlist.nn.encoders import BagEncoder, DenseEncoder, HistoryEncoder, IndexEncoder
 from shortlist.nn.experts import PLE, MMoE
-from shortlist.nn.interaction import DotInteraction
+from shortlist.nn.field_attention import FieldAttention
+from shortlist.nn.interaction import DotInteraction, pairwise_sum
 from shortlist.nn.mlp import MLP
 from shortlist.nn.multi_hash_embedding import MultiHashEmbedding
 from shortlist.nn.scorers import (
@@ -27,7 +31,9 @@ __all__ = [
     "AdditiveScorer",
     "AttentionScorer",
     "BagEncoder",
+    "CompressedInteraction",
     "Cross",
+    "CrossMixture",
     "CrossNetwork",
     "DenseEncoder",
     "DotInteraction",
@@ -35,6 +41,7 @@ __all__ = [
     "Embedding",
     "EnsembleScorer",
     "FeatureCurve",
+    "FieldAttention",
     "GRUBlock",
     "GroupwiseScorer",
     "HSTUBlock",
@@ -51,4 +58,6 @@ __all__ = [
     "TransformerBlock",
     "UnifiedEmbedding",
     "UnivariateScorer",
+    "bodies",
+    "pairwise_sum",
 ]

@@ -27,7 +27,7 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class MLP(nn.Module):
-    """A stack of linear layers, each followed by layer norm, activation and dropout as asked.
+    """A stack of linear layers, each followed by norm, activation and dropout as asked.
 
     Args:
         in_features: width of the input.
@@ -35,11 +35,16 @@ class MLP(nn.Module):
         activation: after every layer but the last.
         final_activation: after the last layer; None leaves it linear.
         dropout: share of a hidden layer's outputs that training zeroes, in [0, 1).
-        layer_norm: whether a hidden layer's outputs are normalised before their activation.
+        layer_norm: whether a hidden layer's outputs are normalised before their activation, each row by
+            itself.
+        batch_norm: whether they are normalised over the batch; not with `layer_norm`.
+        hidden_output: whether the last layer is a hidden one like the others: normalised, activated, dropped
+            out.
         bias: whether the linear layers have one.
 
     Raises:
-        ConfigError: a width is not positive, an activation is unknown, or the dropout is out of range.
+        ConfigError: a width is not positive, an activation is unknown, the dropout is out of range, or both
+            norms are asked for.
     """
 
     def __init__(
@@ -51,6 +56,8 @@ class MLP(nn.Module):
         final_activation: Activation | None = None,
         dropout: float = 0.0,
         layer_norm: bool = False,
+        batch_norm: bool = False,
+        hidden_output: bool = False,
         bias: bool = True,
     ) -> None:
         super().__init__()
@@ -62,12 +69,17 @@ class MLP(nn.Module):
             )
         if not 0 <= dropout < 1:
             raise ConfigError(f"dropout is {dropout}", remedy="pass a share in [0, 1), such as 0.1")
+        if layer_norm and batch_norm:
+            raise ConfigError("layer_norm and batch_norm are both on", remedy="choose one")
         self.in_features = in_features
         self.out_features = widths[-1]
         self.linears = nn.ModuleList(
             nn.Linear(before, after, bias=bias) for before, after in pairwise(widths)
         )
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for width in widths[1:-1]) if layer_norm else None
+        self.num_hidden = len(units) if hidden_output else len(units) - 1
+        norm = BatchNorm if batch_norm else nn.LayerNorm
+        normed = widths[1 : self.num_hidden + 1] if layer_norm or batch_norm else []
+        self.norms = nn.ModuleList(norm(width) for width in normed) if layer_norm or batch_norm else None
         self.dropout = nn.Dropout(dropout)
         self.activation = activation_function(activation)
         self.final_activation = None if final_activation is None else activation_function(final_activation)
@@ -76,20 +88,35 @@ class MLP(nn.Module):
         """Apply the layers.
 
         Args:
-            inputs: `[..., in_features]` float.
+            inputs: `[..., in_features]` float; `[batch, in_features]` with `batch_norm`.
 
         Returns:
             `[..., units[-1]]`.
         """
         hidden = inputs
-        last = len(self.linears) - 1
         for position, linear in enumerate(self.linears):
             hidden = linear(hidden)
-            if position < last:
+            if position < self.num_hidden:
                 if self.norms is not None:
                     hidden = self.norms[position](hidden)
                 hidden = self.dropout(self.activation(hidden))
         return hidden if self.final_activation is None else self.final_activation(hidden)
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation that a batch of one row passes as in evaluation: it has no deviation to divide by.
+
+    Args:
+        num_features: width of the rows.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """`[batch, num_features]` to the same."""
+        if self.training and len(input) < 2:
+            return nn.functional.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(input)
 
 
 def activation_function(activation: Activation) -> Callable[[Tensor], Tensor]:

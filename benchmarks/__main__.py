@@ -19,6 +19,8 @@ NAMES = (
     "out_of_core",
     "ranking_speed",
     "learning_to_rank",
+    "click_models",
+    "ratings",
     "encode",
     "top_k",
     "ann",

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks import peers, score_candidates
+from benchmarks import dcn_speed, peers, score_candidates
 from benchmarks.harness import Figure, interleave, ratio_of_medians
 from shortlist import losses
 from shortlist.data.ragged import Ragged
@@ -53,7 +53,7 @@ def run(*, quick: bool) -> list[Figure]:
         values = torch.randn(int(lengths.sum()), generator=generator)
         labels = torch.randint(0, 5, (len(values),), generator=generator).float()
         figures += _compare(Ragged.from_lengths(values, lengths), labels, suffix, repeats=5 if quick else 9)
-    return figures
+    return [*figures, *dcn_speed.figures(quick=quick)]
 
 
 def _compare(scores: Ragged, labels: Tensor, suffix: str, *, repeats: int) -> Iterator[Figure]:

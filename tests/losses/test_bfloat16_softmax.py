@@ -14,7 +14,7 @@ from torch.nn import functional
 from shortlist.errors import ConfigError
 from shortlist.kernels.softmax import fastest_short_products, softmax_loss
 from shortlist.losses import MASKED_SCORE, full_softmax, in_batch_softmax
-from shortlist.losses.softmax_rules import Rules, rules_of
+from shortlist.losses.retrieval.softmax_rules import Rules, rules_of
 from shortlist.tasks import Retrieval
 
 WIDTHS = [1, 2, 7, 16, 31, 32, 33, 48, 64, 65, 96, 130]

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from shortlist.errors import ConfigError, ShapeError
-from shortlist.losses import MASKED_SCORE, blocked_softmax, in_batch_scores, in_batch_softmax
+from shortlist.losses import MASKED_SCORE, in_batch_scores, in_batch_softmax
+from shortlist.losses.retrieval import blocked_softmax
 
 
 @dataclass

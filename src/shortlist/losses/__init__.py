@@ -1,11 +1,7 @@
 """What is minimised: functions from scores and labels to one loss an example, or one a list of examples."""
 
-from shortlist.losses.approximate import approx_mrr, approx_ndcg, gumbel_approx_ndcg, yeti_logistic
-from shortlist.losses.full_softmax import full_softmax
-from shortlist.losses.fused_softmax import MASKED_SCORE
-from shortlist.losses.generalised_bce import generalised_binary_cross_entropy
-from shortlist.losses.in_batch_softmax import in_batch_scores, in_batch_softmax
-from shortlist.losses.lambda_weights import (
+from shortlist.losses.lists.approximate import approx_mrr, approx_ndcg, gumbel_approx_ndcg, yeti_logistic
+from shortlist.losses.lists.lambda_weights import (
     DCGWeight,
     LabelDifferenceWeight,
     LambdaWeight,
@@ -15,15 +11,17 @@ from shortlist.losses.lambda_weights import (
     logarithmic_discount,
     reciprocal_discount,
 )
-from shortlist.losses.list_losses import ListLosses
-from shortlist.losses.list_order import coupled_rank_distil, list_mle
-from shortlist.losses.list_pairwise import (
+from shortlist.losses.lists.list_losses import ListLosses
+from shortlist.losses.lists.listwise import calibrated_softmax, list_net, softmax, xe_ndcg
+from shortlist.losses.lists.neural_sort import neural_sort_cross_entropy, neural_sort_ndcg
+from shortlist.losses.lists.order import coupled_rank_distil, list_mle
+from shortlist.losses.lists.pairwise import (
     pairwise_hinge,
     pairwise_logistic,
     pairwise_soft_zero_one,
     pairwise_squared,
 )
-from shortlist.losses.list_pointwise import (
+from shortlist.losses.lists.pointwise import (
     click_em,
     mean_squared,
     mixture_em,
@@ -31,8 +29,12 @@ from shortlist.losses.list_pointwise import (
     ordinal,
     sigmoid_cross_entropy,
 )
-from shortlist.losses.listwise import calibrated_softmax, list_net, softmax, xe_ndcg
-from shortlist.losses.neural_sort import neural_sort_cross_entropy, neural_sort_ndcg
+from shortlist.losses.lists.propensities import (
+    harvested_propensities,
+    inverse_propensity_weights,
+    randomised_propensities,
+)
+from shortlist.losses.lists.rivals import circle, unique_softmax
 from shortlist.losses.pairwise import bayesian_personalized_ranking
 from shortlist.losses.pointwise import (
     binary_cross_entropy,
@@ -40,14 +42,12 @@ from shortlist.losses.pointwise import (
     huber,
     squared_error,
 )
-from shortlist.losses.propensities import (
-    harvested_propensities,
-    inverse_propensity_weights,
-    randomised_propensities,
-)
 from shortlist.losses.reduction import weighted_mean
-from shortlist.losses.rivals import circle, unique_softmax
-from shortlist.losses.sampled_softmax import mixed_probability, sampled_scores, sampled_softmax
+from shortlist.losses.retrieval.full_softmax import full_softmax
+from shortlist.losses.retrieval.fused_softmax import MASKED_SCORE
+from shortlist.losses.retrieval.generalised_bce import generalised_binary_cross_entropy
+from shortlist.losses.retrieval.in_batch_softmax import in_batch_scores, in_batch_softmax
+from shortlist.losses.retrieval.sampled_softmax import mixed_probability, sampled_scores, sampled_softmax
 
 __all__ = [
     "MASKED_SCORE",

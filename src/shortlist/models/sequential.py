@@ -25,7 +25,7 @@ from shortlist.losses import (
     sampled_scores,
     weighted_mean,
 )
-from shortlist.losses.fused_softmax import Precision, check_precision
+from shortlist.losses.retrieval.fused_softmax import Precision, check_precision
 from shortlist.metrics import FactorizedTopK
 from shortlist.models.model import Model, TrainingOptions
 from shortlist.models.recommender import Recommender

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from shortlist.data.ragged import Ragged
 from shortlist.errors import ConfigError, did_you_mean
 from shortlist.losses import ListLosses, softmax
-from shortlist.losses.list_inputs import are_finite
+from shortlist.losses.lists.inputs import are_finite
 
 Average = Literal["lists", "comparisons"]
 AVERAGES: tuple[Average, ...] = ("lists", "comparisons")

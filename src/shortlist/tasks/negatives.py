@@ -13,7 +13,7 @@ from shortlist.losses import (
     sampled_softmax,
     weighted_mean,
 )
-from shortlist.losses.fused_softmax import Precision
+from shortlist.losses.retrieval.fused_softmax import Precision
 
 Negatives = Literal["batch", "mixed", "sampled", "catalogue"]
 Objective = Literal["softmax", "gbce"]

@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from shortlist.errors import ConfigError, ShapeError
 from shortlist.losses import full_softmax, in_batch_scores, in_batch_softmax, weighted_mean
-from shortlist.losses.fused_softmax import Precision, check_precision
-from shortlist.losses.in_batch_softmax import check_settings
+from shortlist.losses.retrieval.fused_softmax import Precision, check_precision
+from shortlist.losses.retrieval.in_batch_softmax import check_settings
 from shortlist.metrics import Metric
 from shortlist.tasks.negative_queue import Candidates, NegativeQueue
 from shortlist.tasks.negatives import Negatives, Objective, check_negatives, sampled_loss

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from shortlist.data.ragged import Ragged
 from shortlist.errors import ConfigError, DataError, ShapeError
-from shortlist.losses.list_inputs import are_finite
+from shortlist.losses.lists.inputs import are_finite
 
 
 class UnbiasedRanking(nn.Module):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from shortlist.data.list_blocks import list_blocks
 from shortlist.kernels import lists as kernels
-from shortlist.losses.list_losses import ENDED
+from shortlist.losses.lists.list_losses import ENDED
 
 
 def smooth_ranks(scores: Tensor, offsets: Tensor) -> Tensor:

@@ -15,9 +15,9 @@ from torch.autograd.function import once_differentiable
 
 from shortlist.errors import ConfigError
 from shortlist.kernels.softmax import fastest_short_products, softmax_loss
-from shortlist.losses.blocked_softmax import blocked_softmax
 from shortlist.losses.reduction import normalised_weights
-from shortlist.losses.softmax_rules import Rules
+from shortlist.losses.retrieval.blocked_softmax import blocked_softmax
+from shortlist.losses.retrieval.softmax_rules import Rules
 
 MASKED_SCORE = torch.finfo(torch.float32).min / 100
 """The score of a candidate that does not count: finite, so that `label * score` is never NaN."""

@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from shortlist.data.ragged import Ragged
 from shortlist.kernels import lists as kernels
-from shortlist.losses.lambda_weights import DCGWeight, LambdaWeight
-from shortlist.losses.list_inputs import Lists, check_lists
-from shortlist.losses.list_losses import (
+from shortlist.losses.lists.inputs import Lists, check_lists
+from shortlist.losses.lists.lambda_weights import DCGWeight, LambdaWeight
+from shortlist.losses.lists.list_losses import (
     BatchLoss,
     BatchLosses,
     Block,

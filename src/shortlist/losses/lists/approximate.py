@@ -10,12 +10,19 @@ import torch
 from torch import Tensor
 
 from shortlist.data.ragged import Ragged
-from shortlist.losses.gumbel import gumbel_noise, perturb_lists, sample_mean
-from shortlist.losses.lambda_weights import DCGWeight, LambdaWeight, normalised_gains
-from shortlist.losses.list_inputs import Lists, check_lists, check_temperature
-from shortlist.losses.list_losses import BatchLosses, ListLosses, divide, list_sums, per_list, whole_lists
-from shortlist.losses.list_pairwise import logistic_loss
-from shortlist.losses.smooth_ranks import smooth_rank_slopes, smooth_ranks
+from shortlist.losses.lists.gumbel import gumbel_noise, perturb_lists, sample_mean
+from shortlist.losses.lists.inputs import Lists, check_lists, check_temperature
+from shortlist.losses.lists.lambda_weights import DCGWeight, LambdaWeight, normalised_gains
+from shortlist.losses.lists.list_losses import (
+    BatchLosses,
+    ListLosses,
+    divide,
+    list_sums,
+    per_list,
+    whole_lists,
+)
+from shortlist.losses.lists.pairwise import logistic_loss
+from shortlist.losses.lists.smooth_ranks import smooth_rank_slopes, smooth_ranks
 
 # The metric of each list from labels, smooth ranks and offsets, and its slope by each rank.
 RankMetric = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]

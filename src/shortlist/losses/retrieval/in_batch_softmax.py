@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from shortlist.errors import ConfigError, ShapeError
-from shortlist.losses.fused_softmax import MASKED_SCORE, Precision, check_precision, fused_softmax
 from shortlist.losses.pointwise import at_least_float32
 from shortlist.losses.reduction import check_reduction, weighted_mean
-from shortlist.losses.softmax_rules import rules_of
+from shortlist.losses.retrieval.fused_softmax import MASKED_SCORE, Precision, check_precision, fused_softmax
+from shortlist.losses.retrieval.softmax_rules import rules_of
 
 _SMALLEST_PROBABILITY = 1e-6
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from shortlist.errors import ConfigError, ShapeError
-from shortlist.losses.list_inputs import Lists
-from shortlist.losses.list_losses import ListLosses, divide
+from shortlist.losses.lists.inputs import Lists
+from shortlist.losses.lists.list_losses import ListLosses, divide
 
 
 def gumbel_noise(

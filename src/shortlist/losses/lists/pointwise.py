@@ -8,8 +8,8 @@ from torch.nn import functional
 
 from shortlist.data.ragged import Ragged
 from shortlist.errors import ConfigError, DataError
-from shortlist.losses.list_inputs import Lists, check_lists
-from shortlist.losses.list_losses import ListLosses, divide, list_sums, relevance_weights
+from shortlist.losses.lists.inputs import Lists, check_lists
+from shortlist.losses.lists.list_losses import ListLosses, divide, list_sums, relevance_weights
 from shortlist.losses.pointwise import binary_cross_entropy_with_logits, squared_error
 
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from shortlist.errors import ShapeError
-from shortlist.losses.fused_softmax import MASKED_SCORE, Precision, check_precision, fused_softmax
-from shortlist.losses.in_batch_softmax import check_settings
 from shortlist.losses.pointwise import at_least_float32
 from shortlist.losses.reduction import check_reduction
-from shortlist.losses.softmax_rules import Rules
+from shortlist.losses.retrieval.fused_softmax import MASKED_SCORE, Precision, check_precision, fused_softmax
+from shortlist.losses.retrieval.in_batch_softmax import check_settings
+from shortlist.losses.retrieval.softmax_rules import Rules
 
 
 def full_softmax(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from shortlist.data.list_blocks import ListBlock, list_blocks
 from shortlist.kernels import lists as kernels
-from shortlist.losses.list_inputs import Lists
+from shortlist.losses.lists.inputs import Lists
 from shortlist.losses.reduction import weighted_mean
 
 # Far below any score, and still a number: the difference of two of them is 0 and not NaN.

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from shortlist.data.ragged import Ragged
 from shortlist.errors import ConfigError
-from shortlist.losses.lambda_weights import check_gains, exponential_gain
-from shortlist.losses.list_inputs import check_lists
-from shortlist.losses.list_losses import Block, BlockLosses, ListLosses, in_blocks, whole_lists
+from shortlist.losses.lists.inputs import check_lists
+from shortlist.losses.lists.lambda_weights import check_gains, exponential_gain
+from shortlist.losses.lists.list_losses import Block, BlockLosses, ListLosses, in_blocks, whole_lists
 
 
 def unique_softmax(

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from shortlist.data.ragged import gather_windows
-from shortlist.losses.softmax_rules import Rules
+from shortlist.losses.retrieval.softmax_rules import Rules
 
 # Scores of one block: 1 MiB of float32 lives in a core's own cache. A GPU wants few large launches.
 _CPU_BLOCK_ELEMENTS = 1 << 18

@@ -1,0 +1,1 @@
+"""Losses over lists of items with labels: learning to rank."""

@@ -1,0 +1,1 @@
+"""Losses over the many candidates of a retriever: the softmax and what stands in for it."""

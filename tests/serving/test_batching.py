@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from shortlist.serving.batching import Batcher
+from shortlist.serving.engine.batching import Batcher
 from shortlist.serving.refusal import Refusal
 
 

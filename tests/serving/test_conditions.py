@@ -6,7 +6,7 @@ import pytest
 from serving.serving_cases import Client
 
 from shortlist.errors import ConfigError
-from shortlist.serving.conditions import check_condition
+from shortlist.serving.engine.conditions import check_condition
 
 HARMLESS = [
     "year >= 1990 AND (price < 20 OR price IS NULL)",

@@ -22,7 +22,14 @@ from serving.serving_cases import Client, empty, within_a_second
 from shortlist.errors import ConfigError, StoreError
 from shortlist.funnel import Funnel
 from shortlist.serving import ServerSettings, create_app
-from shortlist.serving.experiments import HOLDOUT, Arm, Experiment, assign, check_experiment, fraction
+from shortlist.serving.experiments.experiment import (
+    HOLDOUT,
+    Arm,
+    Experiment,
+    assign,
+    check_experiment,
+    fraction,
+)
 from shortlist.serving.stores import Event, Exposure, Store, exposure_table, open_store
 from shortlist.serving.stores.postgres import MIGRATIONS as POSTGRES_MIGRATIONS
 from shortlist.serving.stores.sqlite import APPLICATION, MIGRATIONS

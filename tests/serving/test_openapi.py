@@ -17,9 +17,9 @@ from schemathesis.specs.openapi.checks import (
 from serving.serving_cases import Client
 
 from shortlist.serving import ServerSettings, create_app
-from shortlist.serving.openapi import document
 from shortlist.serving.operations import Operation
 from shortlist.serving.routes import OPERATIONS
+from shortlist.serving.routes.openapi import document
 
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance, status_code_conformance]
 

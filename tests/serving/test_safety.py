@@ -15,9 +15,9 @@ from serving.serving_cases import Client
 
 from shortlist.errors import ConfigError
 from shortlist.serving import KeyFile, ServerSettings, create_app
-from shortlist.serving.limits import RateLimit
 from shortlist.serving.refusal import Refusal
 from shortlist.serving.routes import OPERATIONS
+from shortlist.serving.security.limits import RateLimit
 
 OPEN = {
     "/healthz",

@@ -19,7 +19,7 @@ from shortlist.cli.loadtest import requests_of
 from shortlist.errors import ConfigError, DataError
 from shortlist.serving import ServerSettings
 from shortlist.serving.loadtest import Load, Sent, Target, arrivals, replay, some_user
-from shortlist.serving.tls import tls_context
+from shortlist.serving.security.tls import tls_context
 
 
 @pytest.fixture(scope="module")

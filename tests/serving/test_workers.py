@@ -18,8 +18,8 @@ from serving.test_serve_command import serving
 
 from shortlist.errors import BundleError, ConfigError
 from shortlist.serving import ServerSettings, serve
-from shortlist.serving.bundles import Shelf, load
-from shortlist.serving.fleet import Fleet
+from shortlist.serving.bundles.fleet import Fleet
+from shortlist.serving.bundles.shelf import Shelf, load
 from shortlist.serving.stores import open_store
 
 Running = tuple[str, int, Path]

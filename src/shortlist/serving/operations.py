@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct
 
 from shortlist.serving.refusal import Refusal
-from shortlist.serving.schemas import ID_PATTERN
+from shortlist.serving.schemas.api import ID_PATTERN
 from shortlist.serving.service import Service
 
 BodyT = TypeVar("BodyT")

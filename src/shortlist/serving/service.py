@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from shortlist.errors import Error, StoreError
-from shortlist.serving.batching import Batcher, calmly
-from shortlist.serving.bundles import Shelf, load
-from shortlist.serving.engine import Timed
-from shortlist.serving.fleet import Fleet
-from shortlist.serving.keys import KeyFile
-from shortlist.serving.limits import RateLimit, RequestLimit
-from shortlist.serving.logs import JsonLines
-from shortlist.serving.past import Past
-from shortlist.serving.schemas import Asking, Bundles, Recommended, RecommendRequest
+from shortlist.serving.bundles.fleet import Fleet
+from shortlist.serving.bundles.shelf import Shelf, load
+from shortlist.serving.engine.batching import Batcher, calmly
+from shortlist.serving.engine.engine import Timed
+from shortlist.serving.engine.past import Past
+from shortlist.serving.experiments.trials import Desk, Trials
+from shortlist.serving.schemas.api import Asking, Bundles, Recommended, RecommendRequest
+from shortlist.serving.security.keys import KeyFile
+from shortlist.serving.security.limits import RateLimit, RequestLimit
 from shortlist.serving.settings import ServerSettings
 from shortlist.serving.stores import Event, Store, open_store
-from shortlist.serving.telemetry import Telemetry
-from shortlist.serving.tracing import Tracing
-from shortlist.serving.trials import Desk, Trials
+from shortlist.serving.telemetry.logs import JsonLines
+from shortlist.serving.telemetry.metrics import Telemetry
+from shortlist.serving.telemetry.tracing import Tracing
 
 HISTORY_EVENTS = 200  # latest events of a user that the store is asked for
 REQUESTS_A_COMMIT = 100  # whose events are kept in one transaction

@@ -8,11 +8,10 @@ from shortlist.serving.routes import (
     experiments,
     health,
     items,
-    kserve,
     recommend,
-    tensorflow,
     users,
 )
+from shortlist.serving.routes.model_servers import kserve, tensorflow
 
 OPERATIONS: tuple[Operation, ...] = (
     *recommend.OPERATIONS,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from shortlist.serving.bundles.stored import stored_bundles
 from shortlist.serving.operations import Call, Operation
 from shortlist.serving.refusal import Refusal
-from shortlist.serving.schemas import BundleRequest, Bundles
+from shortlist.serving.schemas.api import BundleRequest, Bundles
+from shortlist.serving.schemas.views import BundlesView
 from shortlist.serving.service import Service
-from shortlist.serving.stored_bundles import stored_bundles
-from shortlist.serving.views import BundlesView
 
 
 async def get(service: Service, call: Call[None]) -> BundlesView:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from shortlist.serving.console import PAGE, assets
-from shortlist.serving.look import funnel_view
+from shortlist.serving.engine.look import funnel_view
 from shortlist.serving.operations import Call, Operation, Text
 from shortlist.serving.refusal import Refusal
+from shortlist.serving.schemas.views import FunnelQuery, FunnelView
 from shortlist.serving.service import Service
-from shortlist.serving.views import FunnelQuery, FunnelView
 
 
 async def page(service: Service, call: Call[None]) -> Text:

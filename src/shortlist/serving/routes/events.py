@@ -8,7 +8,7 @@ from shortlist.data.schema import Schema
 from shortlist.errors import did_you_mean
 from shortlist.serving.operations import Call, Operation
 from shortlist.serving.refusal import Refusal
-from shortlist.serving.schemas import EventsKept, EventsRequest, SentEvent
+from shortlist.serving.schemas.api import EventsKept, EventsRequest, SentEvent
 from shortlist.serving.service import Service
 from shortlist.serving.stores import Event
 

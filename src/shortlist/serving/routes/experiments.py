@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shortlist.serving.experiments import Experiment, ExperimentState
+from shortlist.serving.experiments.experiment import Experiment, ExperimentState
 from shortlist.serving.operations import Call, Operation
 from shortlist.serving.service import Service
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shortlist.serving.operations import Call, Operation, Text
 from shortlist.serving.refusal import Refusal
-from shortlist.serving.schemas import Health
+from shortlist.serving.schemas.api import Health
 from shortlist.serving.service import Service
 
 
@@ -29,14 +29,14 @@ async def metrics(service: Service, call: Call[None]) -> Text:
 
 async def openapi(service: Service, call: Call[None]) -> Text:
     """The description of all operations."""
-    from shortlist.serving.openapi import described  # it knows all routes, this one too
+    from shortlist.serving.routes.openapi import described  # it knows all routes, this one too
 
     return Text(described(), "application/json")
 
 
 async def docs(service: Service, call: Call[None]) -> Text:
     """The same as a page."""
-    from shortlist.serving.openapi import page
+    from shortlist.serving.routes.openapi import page
 
     return page()
 

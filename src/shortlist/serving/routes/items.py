@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from shortlist.serving.items import check_columns, whole
-from shortlist.serving.look import find_items, item_view
+from shortlist.serving.engine.items import check_columns, whole
+from shortlist.serving.engine.look import find_items, item_view
 from shortlist.serving.operations import Call, Operation
 from shortlist.serving.refusal import Refusal
-from shortlist.serving.schemas import ItemChanged, ItemRequest
+from shortlist.serving.schemas.api import ItemChanged, ItemRequest
+from shortlist.serving.schemas.views import FoundItems, ItemView, SearchQuery
 from shortlist.serving.service import Service
 from shortlist.serving.stores import ItemChange
-from shortlist.serving.views import FoundItems, ItemView, SearchQuery
 
 
 async def find(service: Service, call: Call[None]) -> FoundItems:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shortlist.serving.operations import Call, Operation
-from shortlist.serving.schemas import (
+from shortlist.serving.schemas.api import (
     Ranked,
     RankRequest,
     Recommended,

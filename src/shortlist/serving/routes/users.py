@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from shortlist.serving.look import find_users, history_view
+from shortlist.serving.engine.look import find_users, history_view
 from shortlist.serving.operations import Call, Operation
-from shortlist.serving.schemas import (
+from shortlist.serving.schemas.api import (
     Asking,
     KeptEvent,
     KeptExposure,
@@ -13,8 +13,8 @@ from shortlist.serving.schemas import (
     UserKept,
     UserRequest,
 )
+from shortlist.serving.schemas.views import FoundUsers, HistoryQuery, HistoryView, SearchQuery
 from shortlist.serving.service import Service
-from shortlist.serving.views import FoundUsers, HistoryQuery, HistoryView, SearchQuery
 
 
 async def find(service: Service, call: Call[None]) -> FoundUsers:

@@ -9,8 +9,8 @@ from typing import Any
 
 from shortlist.data.sealed_folder import MANIFEST
 from shortlist.funnel.bundle import FORMAT
-from shortlist.serving.bundles import NAME_DIGITS
-from shortlist.serving.views import StoredBundle
+from shortlist.serving.bundles.shelf import NAME_DIGITS
+from shortlist.serving.schemas.views import StoredBundle
 
 MOST = 100  # bundles that are told of
 MANIFEST_BYTES = 1 << 20  # above, it is not looked at

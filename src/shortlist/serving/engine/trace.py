@@ -11,8 +11,8 @@ from shortlist.funnel.checks import stage_names
 from shortlist.funnel.explain import found_by
 from shortlist.funnel.funnel import Funnel
 from shortlist.postrank import PostRanker, to_dict
-from shortlist.serving.schemas import Stage
-from shortlist.serving.stages import Lists
+from shortlist.serving.engine.stages import Lists
+from shortlist.serving.schemas.api import Stage
 
 
 def traces(

@@ -12,7 +12,7 @@ from torch import Tensor
 from shortlist.data.candidates import Candidates
 from shortlist.errors import SchemaError, did_you_mean
 from shortlist.funnel.funnel import Funnel
-from shortlist.serving.schemas import Recommended, Stage
+from shortlist.serving.schemas.api import Recommended, Stage
 
 
 @dataclass(frozen=True, eq=False)

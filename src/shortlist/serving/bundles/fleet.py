@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from shortlist.serving.bundles import Shelf
+from shortlist.serving.bundles.shelf import Shelf
 from shortlist.serving.refusal import Refusal
-from shortlist.serving.schemas import Bundles
+from shortlist.serving.schemas.api import Bundles
 
 ORDER, LOCK = "order.json", "lock"
 LOOK_SECONDS = 0.05  # between two looks at whether the others have followed

@@ -7,7 +7,12 @@ from itertools import chain
 from typing import Any
 
 from shortlist.errors import did_you_mean
-from shortlist.serving.model_schemas import (
+from shortlist.serving.operations import Call, Operation
+from shortlist.serving.refusal import Refusal
+from shortlist.serving.routes.health import ready as readyz
+from shortlist.serving.routes.model_servers.rows import answers, check_name, transposed
+from shortlist.serving.schemas.api import Recommended
+from shortlist.serving.schemas.model_servers import (
     MAX_ROWS,
     InferMetadata,
     Inferred,
@@ -19,11 +24,6 @@ from shortlist.serving.model_schemas import (
     ServerMetadata,
     TensorMetadata,
 )
-from shortlist.serving.operations import Call, Operation
-from shortlist.serving.refusal import Refusal
-from shortlist.serving.routes.health import ready as readyz
-from shortlist.serving.rows import answers, check_name, transposed
-from shortlist.serving.schemas import Recommended
 from shortlist.serving.service import Service
 
 KINDS: dict[str, type | tuple[type, ...]] = {

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from shortlist.serving.model_schemas import (
+from shortlist.serving.operations import Call, Operation
+from shortlist.serving.refusal import Refusal
+from shortlist.serving.routes.model_servers.rows import answers, check_name, transposed
+from shortlist.serving.schemas.model_servers import (
     ModelMetadata,
     ModelSpec,
     ModelStatus,
@@ -15,9 +18,6 @@ from shortlist.serving.model_schemas import (
     VersionCode,
     VersionStatus,
 )
-from shortlist.serving.operations import Call, Operation
-from shortlist.serving.refusal import Refusal
-from shortlist.serving.rows import answers, check_name, transposed
 from shortlist.serving.service import Service
 
 SIGNATURE = "serving_default"

@@ -85,7 +85,7 @@ class Workers:
     def _start(self, folder: Path, number: int) -> None:
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "shortlist.serving.worker"],
+            [sys.executable, "-P", "-m", "shortlist.serving.http.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -11,12 +11,12 @@ from types import FrameType
 import uvicorn
 
 from shortlist.errors import ConfigError
-from shortlist.serving.app import application
-from shortlist.serving.fleet import Fleet
+from shortlist.serving.bundles.fleet import Fleet
+from shortlist.serving.http.app import application
+from shortlist.serving.http.workers import Workers
+from shortlist.serving.security.tls import tls_context
 from shortlist.serving.service import Service
 from shortlist.serving.settings import ServerSettings
-from shortlist.serving.tls import tls_context
-from shortlist.serving.workers import Workers
 
 BACKLOG = 2048  # connections that wait to be taken
 IDLE_SECONDS = 20  # that a connection without a request stays open

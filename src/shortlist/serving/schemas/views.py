@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from shortlist.serving.schemas import Bundles, Columns, Count, Id, Text
+from shortlist.serving.schemas.api import Bundles, Columns, Count, Id, Text
 
 Search = Annotated[
     str, Meta(max_length=200, description="part of an id or a title, in any case; all by default")

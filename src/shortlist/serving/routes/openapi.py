@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from shortlist.serving.model_schemas import ErrorText
 from shortlist.serving.operations import Operation, Text
 from shortlist.serving.routes import OPERATIONS
-from shortlist.serving.schemas import Failure
+from shortlist.serving.schemas.api import Failure
+from shortlist.serving.schemas.model_servers import ErrorText
 
 FAILURES = {
     "400": "The request is wrong",

@@ -14,11 +14,11 @@ from shortlist.data.sealed_folder import MANIFEST
 from shortlist.errors import BundleError, ConfigError
 from shortlist.funnel.bundle import load_bundle
 from shortlist.funnel.funnel import Funnel
-from shortlist.serving.engine import Engine, Timed
-from shortlist.serving.items import apply
-from shortlist.serving.past import Past
-from shortlist.serving.schemas import Bundles, RecommendRequest
-from shortlist.serving.stages import Watch
+from shortlist.serving.engine.engine import Engine, Timed
+from shortlist.serving.engine.items import apply
+from shortlist.serving.engine.past import Past
+from shortlist.serving.engine.stages import Watch
+from shortlist.serving.schemas.api import Bundles, RecommendRequest
 from shortlist.serving.stores import Store, StoredItem
 
 NAME_DIGITS = 12  # of a bundle's seal

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from shortlist.serving.schemas import Id
+from shortlist.serving.schemas.api import Id
 
 MAX_ROWS = 100  # of one request
 MAX_TENSORS = 50

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shortlist.serving.endpoint import Endpoint, encoded
+from shortlist.serving.http.endpoint import Endpoint, encoded
 from shortlist.serving.routes import OPERATIONS
-from shortlist.serving.schemas import Failure, Problem
+from shortlist.serving.schemas.api import Failure, Problem
 from shortlist.serving.service import Service
 from shortlist.serving.settings import ServerSettings
 

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from shortlist.errors import Error, StoreError
-from shortlist.serving.batching import Batcher, calmly
-from shortlist.serving.bundles import Shelf
-from shortlist.serving.engine import Timed
-from shortlist.serving.experiments import (
+from shortlist.serving.bundles.shelf import Shelf
+from shortlist.serving.engine.batching import Batcher, calmly
+from shortlist.serving.engine.engine import Timed
+from shortlist.serving.experiments.experiment import (
     ArmState,
     Assignment,
     Experiment,
@@ -29,9 +29,9 @@ from shortlist.serving.experiments import (
     check_experiment,
 )
 from shortlist.serving.refusal import Refusal
-from shortlist.serving.schemas import Recommended, RecommendRequest
+from shortlist.serving.schemas.api import Recommended, RecommendRequest
 from shortlist.serving.stores import Exposure, Store
-from shortlist.serving.telemetry import Telemetry
+from shortlist.serving.telemetry.metrics import Telemetry
 
 SETTING = "experiment"
 EXPOSURES_A_COMMIT = 100

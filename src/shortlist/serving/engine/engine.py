@@ -21,13 +21,13 @@ from shortlist.funnel.retrieve import score_candidates
 from shortlist.kernels import PreparedVectors
 from shortlist.postrank import Cap, Exclude, PostRanker, from_dict
 from shortlist.postrank.predicate import parse_predicate
-from shortlist.serving.answers import Speaker
-from shortlist.serving.conditions import check_condition
-from shortlist.serving.past import Asked, Past, ask, encode_lists, joined
-from shortlist.serving.remembered import Remembered
-from shortlist.serving.schemas import Ranked, RankRequest, Recommended, RecommendRequest, Similar
-from shortlist.serving.stages import RULES, StageClock, Watch, run_stages
-from shortlist.serving.trace import traces
+from shortlist.serving.engine.answers import Speaker
+from shortlist.serving.engine.conditions import check_condition
+from shortlist.serving.engine.past import Asked, Past, ask, encode_lists, joined
+from shortlist.serving.engine.remembered import Remembered
+from shortlist.serving.engine.stages import RULES, StageClock, Watch, run_stages
+from shortlist.serving.engine.trace import traces
+from shortlist.serving.schemas.api import Ranked, RankRequest, Recommended, RecommendRequest, Similar
 
 REMEMBERED = 32  # conditions and post-rankers of requests whose masks and objects are kept
 FALLBACK_ITEMS = 1000  # most popular items that an answer of last resort chooses from

@@ -16,7 +16,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
 from shortlist.data.schema import EventType
-from shortlist.serving.schemas import Asking
+from shortlist.serving.schemas.api import Asking
 from shortlist.serving.stores import Event
 
 Ids = Sequence[str | int]

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from shortlist.errors import Error
-from shortlist.serving.fleet import Fleet
-from shortlist.serving.server import answer
+from shortlist.serving.bundles.fleet import Fleet
+from shortlist.serving.http.server import answer
 from shortlist.serving.settings import ServerSettings
 
 PATHS = ("keys", "bundles", "audit", "log", "tls_cert", "tls_key")

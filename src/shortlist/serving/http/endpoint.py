@@ -16,11 +16,11 @@ from msgspec import Struct
 from starlette.types import Receive, Scope, Send
 
 from shortlist.errors import Error, StoreError, UnknownIdError
-from shortlist.serving.keys import Key
-from shortlist.serving.model_schemas import ErrorText
 from shortlist.serving.operations import Call, Operation, Text
 from shortlist.serving.refusal import Refusal, wrong_value
-from shortlist.serving.schemas import Failure, Problem
+from shortlist.serving.schemas.api import Failure, Problem
+from shortlist.serving.schemas.model_servers import ErrorText
+from shortlist.serving.security.keys import Key
 from shortlist.serving.service import Service
 
 log = logging.getLogger("shortlist.serving")

@@ -10,7 +10,7 @@ import msgspec
 
 from shortlist.errors import UnknownIdError
 from shortlist.serving.refusal import Refusal, wrong_value
-from shortlist.serving.schemas import Recommended, RecommendRequest
+from shortlist.serving.schemas.api import Recommended, RecommendRequest
 from shortlist.serving.service import Service
 
 AT_ONCE = 8  # rows of one request that wait at a time, so that it does not fill the queue

@@ -13,11 +13,11 @@ from shortlist.data.catalogue import Catalogue
 from shortlist.data.vocabulary import Vocabulary
 from shortlist.funnel.explain import TITLE_COLUMNS, item_titles
 from shortlist.postrank import to_dict
-from shortlist.serving.engine import Engine
-from shortlist.serving.items import FIRST_SEEN
-from shortlist.serving.past import Past, ask
-from shortlist.serving.schemas import MAX_ITEMS, Asking
-from shortlist.serving.views import (
+from shortlist.serving.engine.engine import Engine
+from shortlist.serving.engine.items import FIRST_SEEN
+from shortlist.serving.engine.past import Past, ask
+from shortlist.serving.schemas.api import MAX_ITEMS, Asking
+from shortlist.serving.schemas.views import (
     FoundItems,
     FoundUsers,
     FunnelView,

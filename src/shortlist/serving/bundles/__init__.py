@@ -1,0 +1,1 @@
+"""Which bundle answers, those that lie ready, and workers that change it together."""

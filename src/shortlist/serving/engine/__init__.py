@@ -1,0 +1,1 @@
+"""From batches of requests to lists: a funnel that answers in time, its items and what its users did."""

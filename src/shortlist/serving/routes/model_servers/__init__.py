@@ -1,0 +1,1 @@
+"""The protocols of two common model servers, so that their clients can ask."""

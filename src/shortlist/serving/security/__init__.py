@@ -1,0 +1,1 @@
+"""Who may ask and how much, and the certificate that the server shows."""

@@ -197,6 +197,28 @@ def test_an_experiment_outlives_the_server_and_reaches_others(shop: Path, tmp_pa
             assert within_a_second(lambda: second.get("/v1/experiment").json() == {})
 
 
+def test_an_experiment_is_taken_up_once_the_store_is_back(
+    shop: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    settings = ServerSettings(store=f"sqlite:///{tmp_path / 'store.db'}", budget=30.0, longest_wait=30.0)
+    with (
+        caplog.at_level(logging.WARNING),
+        Client(create_app(shop / "first", settings)) as first,
+        Client(create_app(shop / "first", settings)) as second,
+    ):
+        store = second.app.state.service.store
+
+        def fail(version: int) -> None:
+            raise StoreError("the disk is away")
+
+        store.items_since = fail  # which every new arm asks for
+        first.put("/v1/experiment", json=experiment())
+        assert within_a_second(lambda: "the store's experiment cannot be followed" in caplog.text)
+        assert second.get("/v1/experiment").json() == {}
+        del store.items_since
+        assert within_a_second(lambda: second.get("/v1/experiment").json() != {})
+
+
 def test_a_server_whose_experiment_is_gone_answers_all_the_same(
     shop: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):

@@ -140,15 +140,22 @@ class Trials:
         """Take up what another server has begun or ended.
 
         Raises:
+            StoreError: the store cannot be reached; the next look tries again.
             Error: it cannot be taken up; it is not tried again until it changes.
         """
-        value = await _in_thread(partial(self.store.setting, SETTING))
-        if _text(value) == self._known:
-            return
-        async with self._changing:
-            self._known = _text(value)
-            experiment = None if value is None else msgspec.convert(value, Experiment)
-            self._take(await self._opened(experiment), _text(value))
+        async with self._changing:  # what is being changed here is not taken up a second time
+            value = await _in_thread(partial(self.store.setting, SETTING))
+            text = _text(value)
+            if text == self._known:
+                return
+            try:
+                trial = await self._opened(None if value is None else msgspec.convert(value, Experiment))
+            except StoreError:
+                raise
+            except Exception:
+                self._known = text
+                raise
+            self._take(trial, text)
 
     async def recommend(self, request: RecommendRequest, ask: Ask, *, until: float) -> Recommended:
         """An answer of the funnel that the user belongs to, noted before it is given.
@@ -196,7 +203,7 @@ class Trials:
                 if each.path is not None:
                     seen = not isinstance(each, Shadow)
                     desks[each.name] = await _in_thread(partial(self.open_desk, each.path, seen))
-        except Error:
+        except Exception:
             await _close(trial)
             raise
         return trial

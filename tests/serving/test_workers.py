@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +16,14 @@ from typing import Any
 
 import httpx2
 import pytest
-from serving.test_serve_command import serving
+from serving.test_serve_command import RUN, serving
 
+import shortlist as package
 from shortlist.errors import BundleError, ConfigError
 from shortlist.serving import ServerSettings, serve
 from shortlist.serving.bundles.fleet import Fleet
 from shortlist.serving.bundles.shelf import Shelf, load
+from shortlist.serving.http.workers import last_words
 from shortlist.serving.stores import open_store
 
 Running = tuple[str, int, Path]
@@ -106,6 +110,39 @@ def test_a_worker_that_cannot_start_says_why(shop: Path, tmp_path: Path):
         serve(tmp_path / "nowhere", settings)
     with pytest.raises(ConfigError, match="workers is 0"):
         ServerSettings(workers=0)
+
+
+def test_a_server_that_is_told_to_stop_while_it_starts_stops_quietly(shop: Path, tmp_path: Path):
+    options = ["--workers", "2", "--port", "0", "--store", f"sqlite:///{tmp_path / 'store.db'}"]
+    command = [sys.executable, "-c", RUN, "serve", shop / "first", *options]
+    environment = {**os.environ, "PYTHONPATH": str(Path(package.__file__).parent.parent)}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    while not children(process.pid):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=20)
+    assert (process.returncode, said) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ('{"ready": true}', ""),
+        (
+            '{"kind": "BundleError", "what": "it is damaged", "where": "x", "remedy": "y"}',
+            ": it is damaged (x); y",
+        ),
+        ("", ""),
+        ("[1]", ""),
+        ("no JSON", ""),
+    ],
+)
+def test_what_an_ended_worker_failed_of_is_read_from_what_it_said(said: str, reason: str):
+    process = subprocess.Popen(["echo", "-n", said], stdout=subprocess.PIPE, text=True)
+    with process:
+        process.wait()
+        assert last_words(process) == reason
 
 
 def test_workers_follow_an_order_once_and_roll_back_without_reading(shop: Path, tmp_path: Path):

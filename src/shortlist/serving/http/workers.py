@@ -24,6 +24,7 @@ from shortlist.serving.settings import ServerSettings
 RESTART_SECONDS = 1.0  # before a worker that has ended is started again
 LOOK_SECONDS = 0.1  # between two looks at the workers
 PATIENCE_SECONDS = 5.0  # beyond the draining, after which a worker is killed
+WORDS = 1 << 16  # bytes of what an ended worker said that are looked at
 
 log = logging.getLogger("shortlist.serving")
 
@@ -77,6 +78,8 @@ class Workers:
         """Start the first alone, which brings the store to this version's form, then the others."""
         numbers = range(self.settings.workers)
         for some in (numbers[:1], numbers[1:]):
+            if self._stopping.is_set():
+                return
             for number in some:
                 self._start(folder, number)
             for number in some:
@@ -128,9 +131,20 @@ class Workers:
             for number, process in list(self._processes.items()):
                 if process.poll() is None or self._stopping.is_set():
                     continue
-                log.error("worker %d has ended with %d; another is started", number, process.returncode)
+                reason = last_words(process)
+                log.error(
+                    "worker %d has ended with %d%s; another is started", number, process.returncode, reason
+                )
                 if not self._stopping.wait(RESTART_SECONDS):
-                    self._start(folder, number)
+                    self._start_again(folder, number)
+
+    def _start_again(self, folder: Path, number: int) -> None:
+        """Start a worker; where that fails, the others go on, and the next look tries again."""
+        try:
+            self._start(folder, number)
+        except (OSError, ValueError) as error:  # there is no memory, or the socket was closed just now
+            if not self._stopping.is_set():
+                log.error("worker %d cannot be started: %s", number, error)
 
     def _end_all(self) -> None:
         for process in self._processes.values():
@@ -145,6 +159,23 @@ class Workers:
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
                     pipe.close()
+
+
+def last_words(process: subprocess.Popen[str]) -> str:
+    """What a worker that has ended failed of, to follow a message of the log; `""` where it did not say.
+
+    Args:
+        process: that has ended.
+    """
+    assert process.stdout is not None
+    pipe = process.stdout.fileno()
+    os.set_blocking(pipe, False)  # something that the worker started may hold the other end still
+    try:
+        *_, last = os.read(pipe, WORDS).splitlines()
+        said = json.loads(last)
+        return f": {_error(said)}" if "what" in said else ""
+    except (OSError, ValueError, TypeError):
+        return ""
 
 
 def _error(said: dict[str, Any]) -> Error:

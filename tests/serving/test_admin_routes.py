@@ -114,7 +114,7 @@ def test_items_of_the_store_are_in_the_next_bundle_too(client: Client):
     assert "i001" not in found
 
 
-@pytest.mark.parametrize("path", ["../elsewhere", "/etc", "nothing", "first/data"])
+@pytest.mark.parametrize("path", ["../elsewhere", "/etc", "nothing", "first/data", "a\0b", "x" * 900])
 def test_a_bundle_that_cannot_be_used_changes_nothing(client: Client, path: str):
     before = client.get("/v1/bundles").json()
     answer = client.post("/v1/bundles", json={"path": path})

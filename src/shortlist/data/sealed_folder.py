@@ -70,7 +70,11 @@ def read_manifest(path: str | Path, *, format: str, version: int) -> dict[str, A
     """
     folder = Path(path)
     file = folder / MANIFEST
-    if not file.is_file():
+    try:
+        is_there = file.is_file()
+    except OSError:  # a name that is too long, a folder that may not be looked into
+        is_there = False
+    if not is_there:
         raise BundleError(
             f"there is no {MANIFEST}", where=str(folder), remedy="give the folder that was saved"
         )

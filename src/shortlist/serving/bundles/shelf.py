@@ -83,7 +83,12 @@ class Shelf:
         Raises:
             ConfigError: it lies elsewhere.
         """
-        folder = (self.root / path).resolve()
+        try:
+            folder = (self.root / path).resolve()
+        except (OSError, ValueError, RuntimeError) as error:  # too long, a null character, links in a circle
+            raise ConfigError(
+                f"{path!r:.100} is no path: {error!s:.100}", where="path", remedy="name a folder of bundles"
+            ) from error
         if not folder.is_relative_to(self.root):
             raise ConfigError(
                 f"{path!r} is not below the server's folder of bundles",

@@ -101,6 +101,19 @@ def test_changes_by_administrators_are_noted(guarded: Client, keys):
     assert lines[0]["path"] == "/v1/users/x"
 
 
+def test_a_change_that_the_audit_file_does_not_take_is_noted_in_the_log(guarded: Client, keys, caplog):
+    path = guarded.app.state.service.settings.audit
+    kept = path.rename(path.with_suffix(".kept"))
+    path.mkdir()
+    try:
+        assert ask(guarded, "DELETE", "/v1/users/x", keys[1]["users"]) == 200
+    finally:
+        path.rmdir()
+        kept.rename(path)
+    assert '"path": "/v1/users/x"' in caplog.text
+    assert f"{path} cannot be written" in caplog.text
+
+
 def test_a_host_that_is_open_to_others_needs_keys():
     for host in ("0.0.0.0", "::", "192.168.1.2", "example.com"):
         with pytest.raises(ConfigError, match="no API keys"):

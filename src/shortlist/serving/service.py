@@ -141,13 +141,16 @@ class Service:
         return Past(self.store.histories(users, HISTORY_EVENTS), self.store.features(users))
 
     def audit(self, **facts: Any) -> None:
-        """Note a change by an administrator."""
+        """Note a change by an administrator; what the file does not take goes to the log."""
         line = json.dumps({"time": round(time.time(), 3), **facts})
         if self.settings.audit is None:
             log.info("audit %s", line)
             return
-        with self.settings.audit.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        try:
+            with self.settings.audit.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:  # the change is made, and its client must not be told otherwise
+            log.error("audit %s (%s cannot be written: %s)", line, self.settings.audit, error)
 
     async def _ask(self, request: RecommendRequest, desk: Desk) -> Recommended:
         """An answer of one bundle."""

@@ -194,7 +194,7 @@ def test_weights_that_are_none_are_refused(weights: list[Any]) -> None:
         ({"negatives": "sampled", "batch_metrics": [InBatchTopK()]}, "need the batch's scores"),
         ({"negatives": "mixed", "objective": "gbce"}, "for drawn negatives"),
     ],
-    ids=str,
+    ids=lambda each: each if isinstance(each, str) else "-".join(each),
 )
 def test_settings_that_do_not_go_together_are_refused(settings: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigError, match=text):

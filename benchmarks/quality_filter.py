@@ -18,7 +18,7 @@ from torch.nn import functional
 
 import shortlist as sl
 from shortlist.data import Requests
-from shortlist.models.interactions import training_matrix
+from shortlist.models.baselines.interactions import training_matrix
 
 OVERSAMPLED, ITERATIONS = 64, 4  # of the subspace iteration
 

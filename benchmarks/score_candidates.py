@@ -14,7 +14,7 @@ import shortlist as sl
 from benchmarks.harness import Figure, interleave
 from shortlist.data.candidates import Candidates
 from shortlist.data.requests import Requests
-from shortlist.models.list_loader import list_batch
+from shortlist.models.ranking.list_loader import list_batch
 
 CANDIDATES, ITEMS, USERS = 500, 20_000, 1_000
 REPEATS, QUICK_REPEATS = 1_000, 200

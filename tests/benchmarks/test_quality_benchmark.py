@@ -16,7 +16,7 @@ from torch.nn import functional
 
 import shortlist as sl
 from shortlist.models import Popularity
-from shortlist.models.interactions import training_matrix
+from shortlist.models.baselines.interactions import training_matrix
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from shortlist.funnel.funnel import Funnel
 from shortlist.funnel.item_search import Embedder, ItemSearch
 from shortlist.funnel.rank import Scored
 from shortlist.funnel.retrieve import Nearest, Popular, Retriever
-from shortlist.models.boosted_ranker import BoostedRanker
-from shortlist.models.ranker import Ranker
+from shortlist.models.ranking.boosted_ranker import BoostedRanker
+from shortlist.models.ranking.ranker import Ranker
 from shortlist.models.storage import load_model, save_model
 from shortlist.postrank import to_dict
 

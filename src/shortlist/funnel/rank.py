@@ -14,10 +14,10 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, DataError, NotFittedError
 from shortlist.funnel.retrieve import Retriever, retrieve
-from shortlist.models.boosted_ranker import BoostedRanker
-from shortlist.models.list_loader import RankingLists
 from shortlist.models.model import TrainingOptions
-from shortlist.models.ranker import Ranker
+from shortlist.models.ranking.boosted_ranker import BoostedRanker
+from shortlist.models.ranking.list_loader import RankingLists
+from shortlist.models.ranking.ranker import Ranker
 from shortlist.training import TrainingHistory
 
 REQUEST_BATCH = 256  # requests retrieved together; bounds the memory

@@ -15,7 +15,7 @@ from shortlist.data.rebinding import check_same_ids
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError
 from shortlist.funnel.item_search import Embedder, ItemSearch, worth_indexing
-from shortlist.models.popularity import Popularity
+from shortlist.models.baselines.popularity import Popularity
 from shortlist.models.recommender import Growing, Prepared, Recommender, fitted_data
 from shortlist.models.two_tower import EmbeddedRequests
 

@@ -11,7 +11,7 @@ import torch
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError
 from shortlist.metrics import FactorizedTopK
-from shortlist.models.popularity import Popularity
+from shortlist.models.baselines.popularity import Popularity
 from shortlist.models.recommender import Recommender, check_test_part, fitted_data
 from shortlist.models.sequential import Sequential
 from shortlist.models.two_tower import TwoTower

@@ -14,16 +14,16 @@ from torch import Tensor
 from shortlist.data.dataset import Dataset
 from shortlist.data.space_storage import load_space, save_space
 from shortlist.errors import BundleError, ConfigError, did_you_mean
-from shortlist.models.als import ALS
-from shortlist.models.boosted_ranker import BoostedRanker
-from shortlist.models.ease import EASE
-from shortlist.models.item_knn import ItemKNN
+from shortlist.models.baselines.als import ALS
+from shortlist.models.baselines.ease import EASE
+from shortlist.models.baselines.item_knn import ItemKNN
+from shortlist.models.baselines.popularity import Popularity
 from shortlist.models.model import Model
-from shortlist.models.popularity import Popularity
-from shortlist.models.ranker import Ranker
+from shortlist.models.ranking.boosted_ranker import BoostedRanker
+from shortlist.models.ranking.ranker import Ranker
+from shortlist.models.ranking.trees import library
 from shortlist.models.recommender import fitted_data
 from shortlist.models.sequential import Sequential
-from shortlist.models.trees import library
 from shortlist.models.two_tower import TwoTower
 
 SavedModel = TwoTower | Sequential | Ranker | BoostedRanker | Popularity | ItemKNN | EASE | ALS

@@ -12,7 +12,7 @@ from shortlist.data.feature_space import Batch, FeatureSpace
 from shortlist.data.loader import BatchLoader
 from shortlist.errors import ConfigError
 from shortlist.losses import binary_cross_entropy_with_logits, squared_error
-from shortlist.models.objectives import Objectives
+from shortlist.models.ranking.objectives import Objectives
 from shortlist.nn.cross import CrossNetwork
 from shortlist.nn.experts import PLE, MMoE
 from shortlist.nn.mlp import MLP

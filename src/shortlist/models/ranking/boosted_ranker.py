@@ -17,9 +17,14 @@ from shortlist.data.features import Feature, History, feature_from_dict
 from shortlist.data.rebinding import check_same_ids, rebound
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, NotFittedError, did_you_mean
-from shortlist.models.list_loader import RankingLists, list_batch
-from shortlist.models.tree_columns import TreeColumns, check_tree_features, check_tree_lists, tree_table
-from shortlist.models.trees import TreeLists, grow_trees, library, predict, read_trees
+from shortlist.models.ranking.list_loader import RankingLists, list_batch
+from shortlist.models.ranking.tree_columns import (
+    TreeColumns,
+    check_tree_features,
+    check_tree_lists,
+    tree_table,
+)
+from shortlist.models.ranking.trees import TreeLists, grow_trees, library, predict, read_trees
 from shortlist.training import TrainingHistory
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from shortlist.data.feature_space import FeatureSpace
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, DataError
 from shortlist.models import RankingLists
-from shortlist.models.list_loader import ListLoader, relative_columns
+from shortlist.models.ranking.list_loader import ListLoader, relative_columns
 
 
 def make_lists(items: list[list[int]], labels: list[list[float]]) -> RankingLists:

@@ -75,7 +75,7 @@ def test_a_request_is_scored_alike_alone_and_among_others(monkeypatch):
     lists = random_lists(train)
     ranker.fit_lists(train, lists, epochs=1)
     together = ranker.score_candidates(lists.requests, lists.candidates)
-    monkeypatch.setattr("shortlist.models.ranker.REQUEST_BATCH", 1)
+    monkeypatch.setattr("shortlist.models.ranking.ranker.REQUEST_BATCH", 1)
     alone = ranker.score_candidates(lists.requests, lists.candidates)
     torch.testing.assert_close(alone, together, rtol=1e-5, atol=1e-6)
 

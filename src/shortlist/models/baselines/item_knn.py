@@ -11,10 +11,10 @@ from torch import Tensor
 from shortlist.data.dataset import Dataset
 from shortlist.data.ragged import Ragged
 from shortlist.errors import ConfigError, did_you_mean
-from shortlist.models.catalogue_scorer import CatalogueScorer
-from shortlist.models.interactions import popularity_share, training_matrix
+from shortlist.models.baselines.catalogue_scorer import CatalogueScorer
+from shortlist.models.baselines.interactions import popularity_share, training_matrix
+from shortlist.models.baselines.top_k_scores import top_k_positions
 from shortlist.models.recommender import Recommender
-from shortlist.models.top_k_scores import top_k_positions
 
 Similarity = Literal["cosine", "jaccard"]
 # Entries of one block of the sparse product of the items with each other, padded: about 50 MB.

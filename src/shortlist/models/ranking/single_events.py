@@ -10,7 +10,7 @@ from torch import Tensor
 from shortlist.data.feature_space import Batch, dense
 from shortlist.losses import binary_cross_entropy_with_logits, squared_error, weighted_mean
 from shortlist.metrics import AUC, RMSE
-from shortlist.models.list_losses import Loss
+from shortlist.models.ranking.list_losses import Loss
 
 
 def event_loss(logits: Tensor, batch: Batch, loss: Loss) -> Tensor:

@@ -13,9 +13,9 @@ from shortlist.data.duration import parse_duration
 from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
 from shortlist.errors import DataError, SchemaError
-from shortlist.models.catalogue_scorer import CatalogueScorer, check_items
+from shortlist.models.baselines.catalogue_scorer import CatalogueScorer, check_items
+from shortlist.models.baselines.top_k_scores import top_k_scores
 from shortlist.models.recommender import Recommender
-from shortlist.models.top_k_scores import top_k_scores
 
 
 class Popularity(CatalogueScorer, Recommender):

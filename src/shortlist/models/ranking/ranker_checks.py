@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from shortlist.data.dataset import Dataset
 from shortlist.errors import ConfigError, DataError
-from shortlist.models.list_losses import Loss
-from shortlist.models.objectives import Objectives
+from shortlist.models.ranking.list_losses import Loss
+from shortlist.models.ranking.objectives import Objectives
 from shortlist.nn.bodies import DCN, Body
 from shortlist.nn.fields import check_features
 
 if TYPE_CHECKING:
-    from shortlist.models.ranker import Ranker
+    from shortlist.models.ranking.ranker import Ranker
 
 
 def check_body(ranker: Ranker, given: Body | None, described: DCN) -> None:

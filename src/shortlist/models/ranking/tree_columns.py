@@ -14,7 +14,7 @@ from shortlist.data.feature_space import Batch, FeatureSpace, dense
 from shortlist.data.features import Feature, History
 from shortlist.data.ragged import Ragged
 from shortlist.errors import ConfigError, DataError
-from shortlist.models.list_loader import RankingLists
+from shortlist.models.ranking.list_loader import RankingLists
 
 MOST_TAGS = 256  # columns that one bag of tags may become
 LONGEST = 10_000  # items of a list, at most, that LightGBM takes

@@ -10,8 +10,8 @@ from reference import baselines as slow
 from scipy.sparse import csr_array
 
 from shortlist.errors import ConfigError
-from shortlist.models import item_knn
-from shortlist.models.item_knn import ItemKNN, nearest_items
+from shortlist.models.baselines import item_knn
+from shortlist.models.baselines.item_knn import ItemKNN, nearest_items
 
 
 @settings(max_examples=60, deadline=None)

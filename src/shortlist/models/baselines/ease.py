@@ -14,8 +14,8 @@ from torch.nn.functional import embedding_bag
 from shortlist.data.dataset import Dataset
 from shortlist.data.ragged import Ragged
 from shortlist.errors import ConfigError, DataError
-from shortlist.models.catalogue_scorer import CatalogueScorer
-from shortlist.models.interactions import popularity_share, training_matrix
+from shortlist.models.baselines.catalogue_scorer import CatalogueScorer
+from shortlist.models.baselines.interactions import popularity_share, training_matrix
 from shortlist.models.recommender import Recommender
 
 # Two float64 matrices are alive at once while one is inverted; measured 17.4 in all.

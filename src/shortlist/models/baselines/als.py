@@ -12,9 +12,9 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError
-from shortlist.models.catalogue_scorer import CatalogueScorer
-from shortlist.models.interactions import distinct_known, popularity_share, training_matrix
-from shortlist.models.least_squares import solve_factors
+from shortlist.models.baselines.catalogue_scorer import CatalogueScorer
+from shortlist.models.baselines.interactions import distinct_known, popularity_share, training_matrix
+from shortlist.models.baselines.least_squares import solve_factors
 from shortlist.models.recommender import Recommender
 
 INITIAL_SCALE = 0.01

@@ -297,7 +297,7 @@ def test_single_events_are_scored_alike_whatever_stands_beside_them(monkeypatch)
     data = events(100)
     model = trained(data, epochs=1)
     together = score_events(model, data)
-    monkeypatch.setattr("shortlist.models.event_scores.EVENT_BATCH", 7)
+    monkeypatch.setattr("shortlist.models.ranking.event_scores.EVENT_BATCH", 7)
     torch.testing.assert_close(score_events(model, data), together)
     assert together.shape == (100,)
 

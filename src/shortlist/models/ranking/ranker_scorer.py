@@ -16,7 +16,7 @@ from shortlist.data.features import Feature, History
 from shortlist.data.growth import replace_rows
 from shortlist.data.requests import Requests
 from shortlist.kernels.networks import Network, Step, network_scores
-from shortlist.models.list_loader import relative_columns
+from shortlist.models.ranking.list_loader import relative_columns
 from shortlist.nn.bodies.dcn import StackedCrosses
 from shortlist.nn.cross import Cross
 from shortlist.nn.fields import SCORE_WIDTH, Fields
@@ -24,7 +24,7 @@ from shortlist.nn.mlp import MLP
 from shortlist.nn.target_attention import TargetHistoryEncoder
 
 if TYPE_CHECKING:
-    from shortlist.models.ranker import Ranker
+    from shortlist.models.ranking.ranker import Ranker
 
 TABLE_BYTES = 1 << 28  # of the encoded items; a larger catalogue's candidates are encoded for each request
 ENCODING_BATCH = 8192  # items encoded together

@@ -16,9 +16,9 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
 from shortlist.errors import BundleError, ConfigError, NotFittedError, ShapeError
-from shortlist.models.interactions import distinct_known
+from shortlist.models.baselines.interactions import distinct_known
+from shortlist.models.baselines.top_k_scores import top_k_scores
 from shortlist.models.recommender import Prepared, Recommender, answers_as
-from shortlist.models.top_k_scores import top_k_scores
 
 # Scores that are held at once, so that memory does not grow with the number of requests: 64 MB.
 BLOCK_SCORES = 1 << 24

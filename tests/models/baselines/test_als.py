@@ -13,9 +13,9 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.ragged import Ragged
 from shortlist.data.schema import EventType, Schema
 from shortlist.errors import ConfigError
-from shortlist.models.als import ALS
-from shortlist.models.interactions import training_matrix
-from shortlist.models.least_squares import solve_factors
+from shortlist.models.baselines.als import ALS
+from shortlist.models.baselines.interactions import training_matrix
+from shortlist.models.baselines.least_squares import solve_factors
 
 
 @settings(max_examples=60, deadline=None)

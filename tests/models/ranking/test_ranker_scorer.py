@@ -20,8 +20,8 @@ from shortlist.data.growth import with_items
 from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
 from shortlist.models import Ranker
-from shortlist.models.list_loader import list_batch
-from shortlist.models.ranker_scorer import Scorer
+from shortlist.models.ranking.list_loader import list_batch
+from shortlist.models.ranking.ranker_scorer import Scorer
 from shortlist.nn import MLP, Cross
 
 SEEN = History("item_id", name="seen", length=9, pooling="target")
@@ -77,7 +77,7 @@ def test_the_scores_are_those_of_the_layers(
     name: str, table_bytes: int, lengths: list[int], seed: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shortlist.models.ranker_scorer.TABLE_BYTES", table_bytes)
+        patch.setattr("shortlist.models.ranking.ranker_scorer.TABLE_BYTES", table_bytes)
         ranker = untrained(**SETTINGS[name])
         scorer = Scorer.of(ranker)
         assert scorer is not None
@@ -192,7 +192,7 @@ def test_a_copy_goes_its_own_way() -> None:
 
 @pytest.mark.parametrize("table_bytes", [1 << 28, 0], ids=["table", "no table"])
 def test_new_items_are_scored_at_once(table_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shortlist.models.ranker_scorer.TABLE_BYTES", table_bytes)
+    monkeypatch.setattr("shortlist.models.ranking.ranker_scorer.TABLE_BYTES", table_bytes)
     ranker, (requests, candidates) = untrained(query=QUERY, candidate=CANDIDATE), asked([20])
     before = ranker.score_candidates(requests, candidates)
     items = pl.DataFrame({"item_id": ["i900", "i003", "i901"], "group": ["red", "blue", None]})

@@ -16,7 +16,7 @@ from shortlist.data import Category, History, Id, Number, Tags, Text, Timestamp,
 from shortlist.data.candidates import Candidates
 from shortlist.errors import BundleError, ConfigError, DataError, Error, NotFittedError
 from shortlist.models import BoostedRanker, RankingLists, load_model, save_model
-from shortlist.models.trees import read_trees
+from shortlist.models.ranking.trees import read_trees
 
 QUERY = (Id("user_id"), Number("age", buckets=4), Timestamp("time"), Category("device"))
 CANDIDATE = (Id("item_id"), Tags("colours"), Category("group"), Number("price"), Vector("picture"))
@@ -70,7 +70,7 @@ def test_a_request_is_scored_alike_alone_and_among_others(monkeypatch):
     train, _ = parts()
     ranker, lists = fitted(candidate=CANDIDATE), random_lists(train)
     together = ranker.score_candidates(lists.requests, lists.candidates)
-    monkeypatch.setattr("shortlist.models.boosted_ranker.REQUEST_BATCH", 1)
+    monkeypatch.setattr("shortlist.models.ranking.boosted_ranker.REQUEST_BATCH", 1)
     assert torch.equal(ranker.score_candidates(lists.requests, lists.candidates), together)
     monkeypatch.undo()
     nobody = lists.take(torch.zeros(0, dtype=torch.int64))

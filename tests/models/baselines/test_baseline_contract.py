@@ -14,11 +14,11 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.ragged import Ragged
 from shortlist.data.schema import EventType, Schema
 from shortlist.errors import BundleError, ConfigError, DataError, NotFittedError, ShapeError
-from shortlist.models import catalogue_scorer
-from shortlist.models.als import ALS
-from shortlist.models.ease import EASE
-from shortlist.models.item_knn import ItemKNN
-from shortlist.models.popularity import Popularity
+from shortlist.models.baselines import catalogue_scorer
+from shortlist.models.baselines.als import ALS
+from shortlist.models.baselines.ease import EASE
+from shortlist.models.baselines.item_knn import ItemKNN
+from shortlist.models.baselines.popularity import Popularity
 
 PERSONAL = {
     "item_knn": lambda: ItemKNN(neighbours=12),

@@ -144,7 +144,7 @@ def test_a_body_reads_every_kind_of_feature_and_is_saved_with_the_ranker(body, t
 
 @pytest.mark.parametrize("body", [LR(), DeepFM(hidden=(8,)), DCN(hidden=(8,)), FinalMLP()], ids=str)
 def test_a_body_reads_retrieval_scores_too(body):
-    from models.test_ranker import accuracy, random_lists
+    from models.ranking.test_ranker import accuracy, random_lists
 
     train, _ = parts()
     ranker = Ranker([Id("user_id")], scores=["score_a"], body=body, dim=4)

@@ -10,7 +10,7 @@ from torch import Tensor
 from shortlist.data.dataset import Dataset
 from shortlist.data.feature_space import Batch
 from shortlist.errors import ConfigError
-from shortlist.models.ranker import Ranker
+from shortlist.models.ranking.ranker import Ranker
 from shortlist.training.batches import to_device
 
 EVENT_BATCH = 4096  # events scored together; bounds the memory

@@ -8,7 +8,7 @@ from baseline_cases import asking, events, hit_rate, movielens_last_out, moviele
 from shortlist.data.dataset import Dataset
 from shortlist.data.schema import EventType, Schema
 from shortlist.errors import ConfigError, DataError, SchemaError
-from shortlist.models.popularity import Popularity
+from shortlist.models.baselines.popularity import Popularity
 
 DAY = 86_400
 

@@ -18,14 +18,14 @@ from shortlist.data.ragged import Ragged
 from shortlist.data.rebinding import check_same_ids, rebound
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, did_you_mean
-from shortlist.models.list_loader import ListLoader, RankingLists, list_batch
-from shortlist.models.list_losses import LIST_LOSSES, LOSSES, Loss
 from shortlist.models.model import VALIDATION_BATCH, Model, TrainingOptions
-from shortlist.models.objective_heads import ObjectiveHeads, ObjectiveLoader
-from shortlist.models.objectives import Objectives
-from shortlist.models.ranker_checks import check_body, check_labels, check_lists, check_objectives
-from shortlist.models.ranker_scorer import Scorer
-from shortlist.models.single_events import event_loss, event_metrics
+from shortlist.models.ranking.list_loader import ListLoader, RankingLists, list_batch
+from shortlist.models.ranking.list_losses import LIST_LOSSES, LOSSES, Loss
+from shortlist.models.ranking.objective_heads import ObjectiveHeads, ObjectiveLoader
+from shortlist.models.ranking.objectives import Objectives
+from shortlist.models.ranking.ranker_checks import check_body, check_labels, check_lists, check_objectives
+from shortlist.models.ranking.ranker_scorer import Scorer
+from shortlist.models.ranking.single_events import event_loss, event_metrics
 from shortlist.nn.bodies import DCN, Body, FieldLayout, body_from_dict
 from shortlist.nn.bodies.body import side_by_side
 from shortlist.nn.fields import Fields, FirstOrder

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from reference import baselines as slow
 
 from shortlist.data.ragged import Ragged
-from shortlist.models.top_k_scores import top_k_positions, top_k_scores
+from shortlist.models.baselines.top_k_scores import top_k_positions, top_k_scores
 
 # Few distinct values, so that nearly every list has ties, at the last place too.
 ROWS = st.integers(1, 9).flatmap(

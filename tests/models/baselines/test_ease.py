@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from shortlist.data.dataset import Dataset
 from shortlist.data.schema import Schema
 from shortlist.errors import ConfigError, DataError
-from shortlist.models.ease import EASE, ease_weights
+from shortlist.models.baselines.ease import EASE, ease_weights
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,0 +1,1 @@
+"""Rankers: of clicks, ratings and judged lists, by networks and by trees, for one objective or several."""

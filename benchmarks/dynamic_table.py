@@ -1,9 +1,9 @@
 """A step of a dynamic table beside one of a static table with as many rows and the same optimizer.
 
-Part of `python -m benchmarks tables`. The dynamic table's ids are scattered over 64 bits. All of them have
-been seen, so that a step looks them up, counts them and steps their rows, as in training that has gone on
-for long. A full run also takes the same steps with a table of TensorFlow Recommenders Addons of fewer rows,
-since its Adagrad's slots and buckets take several times the memory.
+Part of `python -m benchmarks tables`. The dynamic table's ids are scattered over 64 bits. Both tables have
+stepped every row once, so that their memory is there and a step looks the ids up, counts them and steps their
+rows, as in training that has gone on for long. A full run also takes the same steps with a table of
+TensorFlow Recommenders Addons of fewer rows, whose Adagrad takes several times the memory.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ def compare(rows: int, *, threads: Sequence[int], repeats: int) -> list[Figure]:
         "static": _step(static, Adagrad(static.parameters())),
         "dynamic": _step(dynamic, Adagrad(dynamic.parameters())),
     }
+    _step_all(steps["static"], rows, scale=1)
+    _step_all(steps["dynamic"], rows, scale=ODD)
     figures = []
     for count in threads:
         torch.set_num_threads(count)
@@ -104,6 +106,12 @@ def _filled(rows: int) -> DynamicEmbedding:
     for start in range(0, rows, FILL):
         table(torch.arange(start, min(start + FILL, rows)) * ODD)
     return table
+
+
+def _step_all(step: Step, rows: int, *, scale: int) -> None:
+    for start in range(0, rows, FILL):
+        ids = torch.arange(start, min(start + FILL, rows)) * scale
+        step(ids, torch.ones(len(ids), DIM))
 
 
 def _seconds(step: Step, rows: int, width: int, *, scattered: bool) -> Callable[[], float]:

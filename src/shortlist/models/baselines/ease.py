@@ -117,7 +117,9 @@ def ease_weights(matrix: Any, l2: float) -> Tensor:
 def _weights_by_users(matrix: Any, l2: float) -> Tensor:
     """The same weights through the users' smaller matrix: (X'X + l2)^-1 = (1 - X'(XX' + l2)^-1 X) / l2."""
     by_item = matrix.T.tocsr()
-    inverse = _inverse_gram(by_item, l2).numpy()
+    # LAPACK leaves it in the order of columns, which SciPy would copy for every block: the symmetric matrix's
+    # transpose is the same and in the order of rows.
+    inverse = _inverse_gram(by_item, l2).numpy().T
     items = matrix.shape[1]
     weights, own = torch.empty(items, items), torch.empty(items, dtype=torch.float64)
     for start in range(0, items, BLOCK_ROWS):

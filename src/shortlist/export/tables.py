@@ -1,0 +1,130 @@
+"""Tables of numbers as bytes: float32, float16, and whole numbers of 8 or 4 bits with a scale a row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.errors import BundleError, DataError, ShapeError
+from shortlist.export.manifest import ENCODINGS, FETCH_AGAIN, Encoding
+
+Float32Array = NDArray[np.float32]
+
+LARGEST = {"int8": 127, "int4": 7}
+# With 15 levels the best scale often cuts the largest number off; these shares of it are tried.
+SHRINKS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
+
+
+def table_bytes(encoding: Encoding, *, rows: int, dim: int) -> int:
+    """How many bytes a table takes.
+
+    Args:
+        encoding: of its numbers.
+        rows: how many.
+        dim: numbers a row.
+    """
+    a_row = {"float32": 4 * dim, "float16": 2 * dim, "int8": 4 + dim, "int4": 4 + (dim + 1) // 2}
+    return rows * a_row[encoding]
+
+
+def encode_table(values: NDArray[Any], encoding: Encoding) -> bytes:
+    """Pack a table, little endian: the scales of all rows first where there are scales, then row by row.
+
+    Args:
+        values: `[rows, dim]` finite numbers.
+        encoding: a number of an `"int8"` or `"int4"` table is its row's scale times the code; a byte of an
+            `"int4"` table holds two codes in two's complement, that of the lower column in its lower half.
+
+    Returns:
+        `table_bytes` bytes.
+
+    Raises:
+        DataError: a number is not finite, or too large for float16.
+        ShapeError: the values are no table.
+    """
+    if values.ndim != 2:
+        raise ShapeError(f"a table has two axes, not {values.ndim}", remedy="pass [rows, dim] numbers")
+    if not np.isfinite(values).all():
+        raise DataError(
+            f"a number of the table is {values[~np.isfinite(values)][0]}", remedy="train the model again"
+        )
+    if encoding == "float32":
+        return values.astype("<f4").tobytes()
+    if encoding == "float16":
+        with np.errstate(over="ignore"):
+            halves = values.astype("<f2")
+        if not np.isfinite(halves).all():
+            raise DataError("a number is too large for float16", remedy="choose float32 or int8")
+        return halves.tobytes()
+    scales = _row_scales(values.astype(np.float32), encoding)
+    codes = _codes(values.astype(np.float32), scales, LARGEST[encoding])
+    packed = codes if encoding == "int8" else _pack_halves(codes)
+    return scales.astype("<f4").tobytes() + packed.tobytes()
+
+
+def decode_table(content: bytes, encoding: Encoding, *, rows: int, dim: int) -> Float32Array:
+    """Unpack a table.
+
+    Args:
+        content: what `encode_table` gave.
+        encoding: of its numbers.
+        rows: how many.
+        dim: numbers a row.
+
+    Returns:
+        `[rows, dim]` float32.
+
+    Raises:
+        BundleError: the encoding is unknown, the content has another length or holds what is no number.
+    """
+    if encoding not in ENCODINGS:
+        raise BundleError(f"the encoding {encoding!r} is unknown", remedy="upgrade shortlist")
+    if len(content) != table_bytes(encoding, rows=rows, dim=dim):
+        raise BundleError(
+            f"a table of {rows} x {dim} numbers in {encoding} has {len(content)} bytes", remedy=FETCH_AGAIN
+        )
+    if encoding in ("float32", "float16"):
+        kind = "<f4" if encoding == "float32" else "<f2"
+        values = np.frombuffer(content, kind).reshape(rows, dim).astype(np.float32)
+    else:
+        scales = np.frombuffer(content, "<f4", count=rows)[:, None].astype(np.float32)
+        width = dim if encoding == "int8" else (dim + 1) // 2
+        packed = np.frombuffer(content, np.uint8, offset=4 * rows).reshape(rows, width)
+        codes = packed.view(np.int8) if encoding == "int8" else _unpack_halves(packed, dim)
+        values = codes * scales
+    if not np.isfinite(values).all():
+        raise BundleError("a table holds what is no number", remedy=FETCH_AGAIN)
+    return values
+
+
+def _row_scales(values: Float32Array, encoding: Encoding) -> Float32Array:
+    """`[rows]` what a code of 1 is worth; 0 for a row of zeros."""
+    largest = LARGEST[encoding]
+    full = np.abs(values).max(axis=1, initial=0) / np.float32(largest)
+    if encoding == "int8":
+        return np.asarray(full, np.float32)
+    best, least = full, np.full(len(full), np.inf)
+    for shrink in SHRINKS:
+        scales = full * np.float32(shrink)
+        errors = np.square(_codes(values, scales, largest) * scales[:, None] - values).sum(axis=1)
+        best, least = np.where(errors < least, scales, best), np.minimum(errors, least)
+    return np.asarray(best, np.float32)
+
+
+def _codes(values: Float32Array, scales: Float32Array, largest: int) -> NDArray[np.int8]:
+    divisors = np.where(scales > 0, scales, 1)[:, None]
+    return np.rint(values / divisors).clip(-largest, largest).astype(np.int8)
+
+
+def _pack_halves(codes: NDArray[np.int8]) -> NDArray[np.uint8]:
+    halves = (codes.view(np.uint8) & 15).reshape(codes.shape)
+    if halves.shape[1] % 2:
+        halves = np.pad(halves, ((0, 0), (0, 1)))
+    return np.asarray(halves[:, ::2] | (halves[:, 1::2] << 4), np.uint8)
+
+
+def _unpack_halves(packed: NDArray[np.uint8], dim: int) -> NDArray[np.int8]:
+    halves = np.stack([packed & 15, packed >> 4], axis=2).reshape(len(packed), 2 * packed.shape[1])[:, :dim]
+    return (halves.astype(np.int8) ^ 8) - 8  # the sign of four bits

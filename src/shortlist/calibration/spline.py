@@ -48,11 +48,18 @@ class Spline(Calibrator):
         number = np.clip(np.searchsorted(bounds, inside, side="right") - 1, 0, len(bounds) - 2)
         along, chosen = inside - bounds[number], pieces[:, number]
         logits = ((chosen[0] * along + chosen[1]) * along + chosen[2]) * along + chosen[3]
-        for end, slope in zip((bounds[0], bounds[-1]), _end_slopes(bounds, pieces), strict=True):
+        for end, slope in zip((bounds[0], bounds[-1]), self.end_slopes(), strict=True):
             if slope > 0:  # else an infinite score would give 0 * infinity
                 beyond = np.minimum(scores - end, 0) if end == bounds[0] else np.maximum(scores - end, 0)
                 logits = logits + slope * beyond
         return sigmoid(logits)
+
+    def end_slopes(self) -> tuple[float, float]:
+        """The slopes of the straight lines before the first piece and behind the last."""
+        bounds, pieces = self.arrays["bounds"], self.arrays["pieces"]
+        width = bounds[-1] - bounds[-2]
+        last = (3 * pieces[0, -1] * width + 2 * pieces[1, -1]) * width + pieces[2, -1]
+        return float(pieces[2, 0]), float(last)
 
     def _is_sound(self) -> bool:
         bounds, pieces = self.arrays["bounds"], self.arrays["pieces"]
@@ -96,9 +103,3 @@ def _fit(design: Array, targets: Array, weights: Array) -> Array:
     settings = {"maxiter": 1000, "maxfun": 10_000, "ftol": 1e-12, "gtol": 1e-6}
     found = minimize(posterior, start, jac=True, method="L-BFGS-B", bounds=bounds, options=settings)
     return np.asarray(found.x)
-
-
-def _end_slopes(bounds: Array, pieces: Array) -> tuple[float, float]:
-    width = bounds[-1] - bounds[-2]
-    last = (3 * pieces[0, -1] * width + 2 * pieces[1, -1]) * width + pieces[2, -1]
-    return float(pieces[2, 0]), float(last)

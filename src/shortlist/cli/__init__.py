@@ -1,4 +1,4 @@
-"""The command line: `shortlist init`, `train`, `evaluate`, `recommend`, `serve` and `demo`."""
+"""The command line: `shortlist init`, `train`, `evaluate`, `recommend`, `serve`, `export` and `demo`."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="A recommender system the whole way: shortlist init, train, evaluate, recommend, serve.",
+    help="A recommender system the whole way: shortlist init, train, evaluate, recommend, serve, export.",
 )
 
 
@@ -121,6 +121,30 @@ def recommend(
         from shortlist.cli.recommend import run
 
         run(output, users, bundle, size=size, where=where, explain=explain, include_seen=include_seen)
+
+
+@app.command()
+def export(
+    bundle: Annotated[Path, typer.Argument(help="The bundle that `shortlist train` wrote.")],
+    out: Annotated[Path, typer.Argument(help="The folder to write.")],
+    target: Annotated[str, typer.Option(help="What is to run it: onnx.")] = "onnx",
+    items: Annotated[
+        int | None, typer.Option(min=1, help="How many items to keep, the most useful ones; else all.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of the tables: float32, float16, int8 or int4.")
+    ] = None,
+    max_bytes: Annotated[
+        str | None, typer.Option(help="What all files may take, such as 2MB: the most precise that fits.")
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write a bundle in the form that a device answers from, without a server."""
+    with reporting(json=json, debug=debug) as output:
+        from shortlist.cli.export import run
+
+        run(output, bundle, out, target=target, items=items, encoding=encoding, max_bytes=max_bytes)
 
 
 app.command()(serving_commands.serve)

@@ -33,8 +33,26 @@ def writing(path: str | Path, *, format: str, version: int, facts: Mapping[str, 
     Raises:
         ConfigError: something that is no such folder stands at `path`, or it cannot be written.
     """
+    refuse_foreign(Path(path), format)
+    with appearing(path) as folder:
+        yield folder
+        _seal(folder, {"format": format, "version": version, **facts})
+
+
+@contextmanager
+def appearing(path: str | Path) -> Iterator[Path]:
+    """Write a folder of any kind that stands at its path whole or not at all; see `writing`.
+
+    Args:
+        path: where the folder will be; what is there is replaced, so it must have been looked at before.
+
+    Yields:
+        A temporary folder to write files into.
+
+    Raises:
+        ConfigError: nothing can be written there.
+    """
     target = Path(path)
-    refuse_foreign(target, format)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +63,9 @@ def writing(path: str | Path, *, format: str, version: int, facts: Mapping[str, 
         raise ConfigError(problem, remedy="choose another path") from error
     try:
         yield unfinished
-        _seal(unfinished, {"format": format, "version": version, **facts})
+        for file in sorted(unfinished.rglob("*")):
+            sync(file)
+        sync(unfinished)
         _move_into_place(unfinished, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -156,9 +176,6 @@ def _seal(folder: Path, facts: dict[str, Any]) -> None:
     manifest = {**facts, "sha256": {each.relative_to(folder).as_posix(): _sha256(each) for each in files}}
     manifest["seal"] = _digest_of_manifest(manifest)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    for file in (*files, folder / MANIFEST):
-        sync(file)
-    sync(folder)
 
 
 def _move_into_place(folder: Path, target: Path) -> None:

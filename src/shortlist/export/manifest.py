@@ -18,6 +18,7 @@ FORMAT, KIND, MANIFEST = 1, "shortlist-device", "manifest.json"
 
 Encoding = Literal["float32", "float16", "int8", "int4"]
 ENCODINGS: tuple[Encoding, ...] = ("float32", "float16", "int8", "int4")  # the most precise first
+Content = bytes  # DeviceFile has a field of that name
 InputKind = Literal["history", "history_times", "category", "number", "timestamp"]
 FETCH_AGAIN = "fetch the file again, or export the bundle again"
 
@@ -36,7 +37,7 @@ class DeviceFile:
     bytes: int
     sha256: str
 
-    def read(self, folder: str | Path) -> bytes:
+    def read(self, folder: str | Path) -> Content:
         """The content, checked.
 
         Args:
@@ -55,7 +56,7 @@ class DeviceFile:
         self.check(content, where=str(file))
         return content
 
-    def check(self, content: bytes, *, where: str) -> None:
+    def check(self, content: Content, *, where: str) -> None:
         """Refuse another content.
 
         Args:

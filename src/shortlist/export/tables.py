@@ -119,7 +119,7 @@ def _codes(values: Float32Array, scales: Float32Array, largest: int) -> NDArray[
 
 
 def _pack_halves(codes: NDArray[np.int8]) -> NDArray[np.uint8]:
-    halves = (codes.view(np.uint8) & 15).reshape(codes.shape)
+    halves: NDArray[Any] = codes.view(np.uint8) & 15
     if halves.shape[1] % 2:
         halves = np.pad(halves, ((0, 0), (0, 1)))
     return np.asarray(halves[:, ::2] | (halves[:, 1::2] << 4), np.uint8)

@@ -144,13 +144,23 @@ class Boost:
         if self.by == 0:
             return candidates
         items = candidates.items.values
-        boost = self.by * self._strengths(catalogue).to(items.device)[items]
+        boost = self.by * self.strengths(catalogue).to(items.device)[items]
         scores = unit_scores(candidates)
         utility = scores * (1 + boost) if self.how == "multiply" else scores + boost
         return rescored(candidates, utility, boost=boost.float())
 
-    def _strengths(self, catalogue: Catalogue) -> Tensor:
-        """`[num_items + 1]` float64 in [0, 1], the `x` of the formula."""
+    def strengths(self, catalogue: Catalogue) -> Tensor:
+        """The `x` of the formula for every item.
+
+        Args:
+            catalogue: the item table.
+
+        Returns:
+            `[num_items + 1]` float64 in [0, 1].
+
+        Raises:
+            SchemaError: the catalogue lacks a column, or it does not hold numbers.
+        """
         if self.where is not None:
             return item_mask(catalogue, self.where, stage="Boost").double()
         assert self.column is not None  # one of the two is given; __post_init__ has seen to it

@@ -48,7 +48,7 @@ earlier, recent = train.split_leave_last_out(count=2)
 ranker = sl.Ranker(scores=["score_ease"])
 sl.rank.fit(ranker, [sl.retrieve.Nearest(EASE().fit(earlier), k=50)], recent, epochs=3)
 retriever = sl.retrieve.Nearest(EASE().fit(train), k=50)
-lists = sl.rank.ranking_lists([retriever], held_out)
+lists = sl.rank.ranking_lists([retriever], held_out, every=True)  # those without their item count too
 found = ranker.bound_to(train).score_candidates(lists.requests, lists.candidates)
 chances = calibration.Platt().fit(found, lists.labels)
 funnel = sl.Funnel(retrieve=[retriever], rank=sl.rank.Scored(ranker, calibration=chances))

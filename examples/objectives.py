@@ -8,6 +8,7 @@ import torch
 
 import shortlist as sl
 from shortlist import metrics
+from shortlist.evaluation import evaluate_ranker
 from shortlist.models import Objectives, predict_objectives, score_events
 from shortlist.nn import PLE, MMoE
 
@@ -42,6 +43,8 @@ print("scores:", score_events(ranker, test)[:4])
 funnel = sl.Funnel(retrieve=[sl.retrieve.Popular(k=100)], rank=sl.rank.Scored(ranker), data=train)
 funnel.save(Path(mkdtemp()) / "bundle")
 print(funnel.recommend("u042", k=3).frame.select("rank", "title", "score"))
+for label, figures in evaluate_ranker(funnel, test).items():
+    print(label, {name: round(value, 3) for name, value in figures.items()})
 
 # The layers by themselves, for a model of your own; the gates tell which expert serves which task.
 inputs = torch.randn(5, 8)

@@ -9,14 +9,15 @@ import polars as pl
 import pytest
 from cli.cli_cases import files_in, shortlist, write_shop
 
-from shortlist.cli.template import FEATURE_KINDS
+from shortlist.cli.template_models import FEATURE_KINDS, RANKER_KINDS
 from shortlist.cli.toml_values import toml_key, toml_value
 from shortlist.config import load_config
-from shortlist.config.sections import Section, Settings
+from shortlist.config.sections import BoostedRankerSection, RankerSection, Section, Settings
 from shortlist.data import History, Tags, Text
 from shortlist.errors import ConfigError
-from shortlist.models import TwoTower
+from shortlist.models import BoostedRanker, Objectives, TwoTower
 from shortlist.nn import Tower
+from shortlist.nn.bodies import BODIES
 
 COMMENTED = re.compile(r"^# (\[.*\]|[a-z_0-9]+ = .*)$", re.MULTILINE)
 
@@ -36,8 +37,8 @@ def test_every_key_of_every_section_is_in_the_file(shop):
     shortlist("init", "events.parquet", "--items", "items.parquet")
     tables = [field.annotation for field in Settings.model_fields.values()]
     sections = [each for each in tables if isinstance(each, type) and issubclass(each, Section)]
-    for section in sections:
-        for key in section.model_fields.keys() - {"events", "retrieve"}:
+    for section in (*sections, RankerSection):
+        for key in section.model_fields.keys() - {"events", "retrieve", "body", "objectives"}:
             assert re.search(rf"^(# )?{key} = .*  # .", written(shop), re.MULTILINE), key
 
 
@@ -45,7 +46,8 @@ def test_the_defaults_that_are_commented_out_are_those_of_the_classes(shop):
     shortlist("init", "events.parquet")
     plain = load_config("shortlist.toml")
     examples = ("users", "items", "num_hard_negatives", "schedule", "max_grad_norm", "patience")
-    text = written(shop)
+    examples += ("embedding_scale",)
+    text = written(shop).replace('# calibration = "Platt"', "## calibration")
     for line in examples:
         text = text.replace(f"# {line} = ", f"## {line} = ")
     middle = text.index("# Who finds the candidates")
@@ -59,8 +61,7 @@ def test_the_defaults_that_are_commented_out_are_those_of_the_classes(shop):
     assert explicit.settings.split.model_dump(exclude={"by"}) == plain.settings.split.model_dump(
         exclude={"by"}
     )
-    assert explicit.ranker().dim == plain.ranker().dim
-    assert explicit.ranker().body == plain.ranker().body
+    assert explicit.ranking.make(["ease"]).config() == plain.ranking.make(["ease"]).config()
 
 
 def test_a_file_with_every_comment_taken_off_is_still_right(shop):
@@ -79,6 +80,15 @@ def test_the_defaults_named_in_the_list_of_kinds_are_those_of_the_classes():
     assert f'pooling = "{history.pooling}"' in FEATURE_KINDS
     assert f"ngrams = {text.ngrams}, buckets = {text.buckets}" in FEATURE_KINDS
     assert f'separator = "{tags.separator}"' in FEATURE_KINDS
+
+
+def test_the_defaults_named_for_the_rankers_are_those_of_the_classes():
+    trees, objectives = BoostedRanker(scores=["score"]).config(), Objectives({"like": "click"}).to_dict()
+    for key in BoostedRankerSection.model_fields.keys() & trees.keys() - {"query", "candidate"}:
+        assert f"{key} = {toml_value(trees[key])}" in RANKER_KINDS
+    for key in ("sharing", "experts", "head"):
+        assert f"{key} = {toml_value(objectives[key])}" in RANKER_KINDS
+    assert all(f'"{body.__name__}"' in RANKER_KINDS for body in BODIES)
 
 
 def test_features_follow_from_the_columns(shop):

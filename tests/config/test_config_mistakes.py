@@ -54,6 +54,10 @@ from shortlist.errors import ConfigError, DataError
         ("[[postrank]]\nkind = 'Freshness'\nhalf_life = 'soon'\n", r"soon.*postrank"),
         ("[bundle]\npath = ''\n", r"path is ''.*\[bundle\]"),
         ("[ranker]\ncross_layers = -1\n", r"cross_layers is -1"),
+        (
+            "[[postrank]]\nkind = 'Cap'\ncolumn = 'genres'\nat_most = 99999999999999999999\n",
+            r"at_most is 9+ .*postrank.* no. 1.*64 bits",
+        ),
         ("dim = 3 = 4\n", "not TOML"),
     ],
 )

@@ -32,6 +32,9 @@ batch_size = 64
 [ranker]
 dim = 4
 query = [{ kind = "Number", column = "age" }]
+[ranker.objectives]
+losses = { rating = "rating" }
+balance = "uncertainty"
 [funnel]
 size = 5
 [[funnel.retrieve]]

@@ -37,7 +37,7 @@ def test_an_empty_ranker_table_describes_the_default_ranker(tmp_path):
     query, candidate = (Id("user_id"), History("item_id")), (Id("item_id"),)
     expected = Ranker(query, candidate, scores=["score_twotower", "score_popular"])
     assert config.ranker().config() == expected.config()
-    assert config.ranker_training() == {"seed": 0}
+    assert config.ranking.training() == {}
 
 
 def test_the_training_defaults_are_those_of_fit(tmp_path):
@@ -109,6 +109,8 @@ def test_every_key_of_the_ranker_arrives(tmp_path):
     [ranker]
     query = [{ kind = "Number", column = "age" }]
     candidate = [{ kind = "Tags", column = "genres" }]
+    kind = "Ranker"
+    loss = "lambdaloss"
     dim = 4
     embedding_scale = 0.1
     cross_layers = 1
@@ -121,13 +123,13 @@ def test_every_key_of_the_ranker_arrives(tmp_path):
     config = config_of(tmp_path, text)
     expected = Ranker(
         [Number("age")], [Tags("genres")], scores=["score_twotower", "score_popular"],
-        dim=4, embedding_scale=0.1, cross_layers=1, hidden=[8], dropout=0.0,
+        dim=4, embedding_scale=0.1, cross_layers=1, hidden=[8], dropout=0.0, loss="lambdaloss",
     )  # fmt: skip
     assert config.ranker().config() == expected.config()
-    assert config.ranker_training() == {"epochs": 2, "batch_size": 3, "learning_rate": 0.1, "seed": 0}
+    assert config.ranking.training() == {"epochs": 2, "batch_size": 3, "learning_rate": 0.1}
     keys = {line.split()[0] for line in text.splitlines() if " = " in line}
-    assert set(RankerSection.model_fields) == keys | {"body"}
-    assert set(config.ranker_training()) <= {*inspect.signature(fit_ranker).parameters, "learning_rate"}
+    assert set(RankerSection.model_fields) == keys | {"body", "objectives"}
+    assert set(config.ranking.training()) <= {*inspect.signature(fit_ranker).parameters, "learning_rate"}
 
 
 def test_the_body_of_the_ranker_is_a_table_with_a_kind(tmp_path):

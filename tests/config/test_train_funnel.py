@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
+import polars as pl
 import pytest
-from config.config_cases import SMALL, config_of, shop
+import torch
+from config.config_cases import DATA, SMALL, config_of, shop
 
-from shortlist.config import train_funnel
+from shortlist.calibration import Platt
+from shortlist.config import load_config, train_funnel
+from shortlist.config.calibrating import apart
+from shortlist.data import Dataset, Schema
 from shortlist.errors import DataError
+from shortlist.evaluation import evaluate_ranker
+from shortlist.funnel import Funnel, rank
+from shortlist.models import BoostedRanker, score_events
 
 
 def test_the_towers_are_trained_on_the_whole_part(tmp_path):
@@ -89,3 +97,101 @@ def test_a_model_of_sequences_is_a_retriever_with_a_training_of_its_own(tmp_path
     same = config.sources[0].sequential()
     same.fit(shop(), epochs=1, batch_size=16, seed=config.settings.training.seed)
     assert same.item_vectors.equal(model.item_vectors)
+
+
+def labelled() -> Dataset:
+    """The shop with likes of some events: of what is liked by taste, not by chance."""
+    data = shop()
+    liked = pl.col("item_id").hash(seed=1) % 3 == 0
+    some = pl.when(pl.int_range(pl.len()) % 4 > 0).then(liked)
+    events = data.interactions.with_columns(like=some, clicked=liked.cast(pl.Float32))
+    return Dataset(events, Schema(timestamp="timestamp"), users=data.users, items=data.items)
+
+
+def trained(folder, text: str, *, data: Dataset | None = None, label: str = "") -> tuple[Funnel, Dataset]:
+    """A funnel of what is popular with this ranker, and the held-out events."""
+    written = DATA + (f'label = "{label}"\n' if label else "")
+    config = config_of(folder, text + "[[funnel.retrieve]]\nkind = 'Popular'\n", data=written)
+    table = labelled() if data is None else data
+    table = Dataset(table.interactions, config.schema, users=table.users, items=table.items)
+    train, test = config.split(table)
+    return train_funnel(config, train).funnel, test
+
+
+def test_several_objectives_are_learned_from_the_whole_part(tmp_path):
+    text = "[ranker]\nepochs = 2\nhidden = [8]\n[ranker.objectives]\n"
+    text += "losses = { like = 'click', rating = 'rating' }\n"
+    funnel, test = trained(tmp_path, text)
+    ranker = funnel.rank.ranker
+    assert list(ranker.objectives.losses) == ["like", "rating"]
+    expected = load_config(tmp_path / "shortlist.toml").ranker()
+    expected.fit(funnel.data, epochs=2)
+    assert score_events(expected, test).equal(score_events(ranker, test))
+
+
+def test_clicks_are_learned_from_labelled_events(tmp_path):
+    text = "[ranker]\nloss = 'click'\nepochs = 30\nbatch_size = 128\nquery = []\nlearning_rate = 0.05\n"
+    funnel, test = trained(tmp_path, text, label="clicked")
+    assert funnel.rank.ranker.loss == "click"
+    assert evaluate_ranker(funnel, test)["clicked"]["auc"] > 0.9
+
+
+def test_a_calibration_of_clicks_is_learned_from_events_that_the_ranker_had_not_seen(tmp_path):
+    text = "[ranker]\nloss = 'click'\nepochs = 10\nquery = []\n[funnel]\ncalibration = 'Platt'\n"
+    funnel, test = trained(tmp_path, text, label="clicked")
+    config = load_config(tmp_path / "shortlist.toml")
+    earlier, recent = config.split_again(funnel.data)
+    expected = config.ranker()
+    expected.fit(earlier, epochs=10)
+    assert score_events(expected, test).equal(score_events(funnel.rank.ranker, test))
+    scores, labels = score_events(expected, recent), torch.from_numpy(recent.labels)
+    assert funnel.rank.calibration.arrays == Platt().fit(scores, labels).arrays
+
+
+@pytest.mark.parametrize(
+    "kind", ["kind = 'BoostedRanker'\ntrees = 5\nmin_data_in_leaf = 5\n", "epochs = 1\n"]
+)
+def test_a_calibration_of_lists_counts_the_items_that_nobody_finds(tmp_path, kind):
+    text = f"[ranker]\nquery = []\ncandidate = []\n{kind}[funnel]\ncalibration = 'Platt'\n"
+    funnel, test = trained(tmp_path, text)
+    lists = rank.ranking_lists(funnel.retrievers, test, every=True)
+    chances = funnel.rank.calibration(funnel.rank.ranker.score_candidates(lists.requests, lists.candidates))
+    # Every list has at most one wanted item; so many of them is what the chances add up to.
+    assert float(chances.sum()) == pytest.approx(float(lists.labels.sum()), rel=0.35)
+
+
+def test_what_is_calibrated_on_is_not_learned_from(tmp_path):
+    _, recent = config_of(tmp_path, "").split(shop())
+    taught, held_out = apart(recent, seed=1)
+    assert sorted([*taught.targets, *held_out.targets]) == list(recent.targets)
+    assert len(held_out.targets) == round(0.2 * len(recent.targets))
+    assert taught.past is recent.past
+    assert list(apart(recent, seed=1)[1].targets) == list(held_out.targets)
+
+
+def test_trees_learn_from_what_the_retrievers_find(tmp_path):
+    text = "[ranker]\nkind = 'BoostedRanker'\ntrees = 5\nmin_data_in_leaf = 5\nquery = []\n"
+    funnel, _ = trained(tmp_path, text)
+    assert isinstance(funnel.rank.ranker, BoostedRanker)
+    assert len(funnel.recommend("u01", 3)) == 3
+
+
+def test_patience_leaves_a_ranker_of_events_the_whole_part(tmp_path):
+    text = SMALL + "patience = 1\n[ranker]\nloss = 'click'\nepochs = 1\nquery = []\n"
+    config = config_of(tmp_path, text, data=DATA + "label = 'clicked'\n")
+    data = Dataset(labelled().interactions, config.schema, users=shop().users, items=shop().items)
+    train, test = config.split(data)
+    ranker = train_funnel(config, train).funnel.rank.ranker
+    expected = config.ranker()
+    expected.fit(train, epochs=1)
+    assert score_events(expected, test).equal(score_events(ranker, test))
+
+
+def test_labels_that_are_all_alike_cannot_be_calibrated_on(tmp_path):
+    data = labelled()
+    liked = Dataset(
+        data.interactions.with_columns(clicked=pl.lit(1.0)), data.schema, users=data.users, items=data.items
+    )
+    text = "[ranker]\nloss = 'click'\nepochs = 1\n[funnel]\ncalibration = 'Platt'\n"
+    with pytest.raises(DataError, match=r"none of the .* labels is 0"):
+        trained(tmp_path, text, data=liked, label="clicked")

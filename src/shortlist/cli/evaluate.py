@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from shortlist.cli.figures import compare, measured_part, show, stages
+from shortlist.cli.figures import compare, judge_ranker, measured_part, show, show_ranker, stages
 from shortlist.cli.hints import recommend_command
 from shortlist.cli.output import Output
 from shortlist.cli.train import described, read
@@ -36,9 +36,11 @@ def run(output: Output, file: Path, bundle: Path | None) -> None:
     test = held_out(config, read(config, output), funnel, place)
     asked = measured_part(test)
     figures = compare(funnel, asked, output)
+    predictions = judge_ranker(funnel, asked, output)
     with output.step("following the wanted items through the stages"):
         report = funnel_report(funnel, asked)
     show(figures, output, title=described(asked, test))
+    show_ranker(predictions, output)
     output.text(f"\nWhere the funnel loses what users wanted:\n{report}")
     output.document(
         {
@@ -46,6 +48,7 @@ def run(output: Output, file: Path, bundle: Path | None) -> None:
             "test_events": len(test.targets),
             "measured_events": len(asked.targets),
             "figures": figures,
+            "ranker": predictions,
             "stages": stages(report),
             "warnings": output.warnings,
         }

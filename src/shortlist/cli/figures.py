@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from shortlist.cli.output import Output
 from shortlist.data import Dataset
-from shortlist.evaluation import FunnelReport, evaluate_lists
+from shortlist.evaluation import FunnelReport, evaluate_lists, evaluate_ranker
 from shortlist.funnel import Funnel
 from shortlist.funnel.retrieve import Popular, Retriever
 from shortlist.models import ALS, EASE, Popularity, Recommender
@@ -23,6 +24,14 @@ SHOWN = {
 }
 JUDGED = ("hit_rate@10", "hit_rate@100", "ndcg@10")  # where a model has to beat popularity
 
+OF_RANKERS = {
+    "auc": "AUC",
+    "log_loss": "log loss",
+    "mean_log_loss": "log loss of the mean",
+    "calibration_error": "calibration error",
+    "rmse": "RMSE",
+    "mean_rmse": "RMSE of the mean",
+}
 TAKEN = ("popularity", "EASE", "ALS", "the funnel")  # names in the table that a retriever may have too
 
 Figures = dict[str, dict[str, float]]
@@ -80,13 +89,54 @@ def show(figures: Figures, output: Output, *, title: str) -> None:
     output.table(["", *SHOWN.values()], rows, title=title)
 
 
-def flat(figures: Figures) -> dict[str, float]:
+def judge_ranker(funnel: Funnel, test: Dataset, output: Output) -> Figures:
+    """Measure how well the ranker predicts labels, where it predicts any.
+
+    Args:
+        funnel: trained on what came before the test part.
+        test: the test part.
+        output: told what goes on, and warned where a ranker is no better than the mean.
+
+    Returns:
+        Figures by label.
+    """
+    with output.step("measuring the ranker"):
+        figures = evaluate_ranker(funnel, test)
+    for label, found in figures.items():
+        for loss in ("log_loss", "rmse"):
+            if found.get(loss, 0.0) > found.get(f"mean_{loss}", math.inf):
+                output.warn(
+                    f"the ranker predicts {label!r} worse than its mean does; check the learning rate and "
+                    "the number of epochs, or whether there are enough labels"
+                )
+    return figures
+
+
+def show_ranker(figures: Figures, output: Output) -> None:
+    """Print the figures of a ranker as a table, where there are any.
+
+    Args:
+        figures: by label.
+        output: where to print.
+    """
+    columns = {key: head for key, head in OF_RANKERS.items() if any(key in each for each in figures.values())}
+    rows = [
+        [label, f"{each['events']:,.0f}", *(f"{each[key]:.4f}" if key in each else "–" for key in columns)]
+        for label, each in figures.items()
+    ]
+    if rows:
+        output.table(["", "events", *columns.values()], rows, title="\nThe ranker's predictions of labels")
+
+
+def flat(figures: Figures, *, prefix: str = "") -> dict[str, float]:
     """Figures as a bundle's manifest keeps them: `"the funnel/ndcg@10"`.
 
     Args:
         figures: by the models' names.
+        prefix: before the names.
     """
-    return {f"{name}/{key}": value for name, each in figures.items() for key, value in each.items()}
+    found = {f"{prefix}{name}/{key}": value for name, each in figures.items() for key, value in each.items()}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def stages(report: FunnelReport) -> list[Mapping[str, object]]:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
+from shortlist.cli.findings import Findings
 from shortlist.cli.guess_features import guess_features
 from shortlist.cli.output import Output
-from shortlist.cli.template import Findings, config_text
+from shortlist.cli.template import config_text
 from shortlist.config import Config, load_config
 from shortlist.data import Dataset, Feature, History, Id, Schema
 from shortlist.datasets import from_files, guess_schema

@@ -3,67 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from shortlist.cli.figures import EASE_ITEMS
-from shortlist.cli.toml_lines import (
-    comment_lines,
-    commented,
-    default_lines,
-    defaults,
-    feature_lines,
-    key_line,
-)
+from shortlist.cli.findings import Findings
+from shortlist.cli.template_models import ranker_lines, retriever_lines, training_lines
+from shortlist.cli.toml_lines import comment_lines, commented, default_lines, defaults, key_line
 from shortlist.cli.toml_values import toml_key
-from shortlist.config.sections import BundleSection, FunnelSection, SplitSection, TrainingSection
-from shortlist.data import Category, EventType, Feature, Number, Schema, Tags
+from shortlist.config.sections import BundleSection, FunnelSection, SplitSection
+from shortlist.data import Category, EventType, Number, Tags
 from shortlist.funnel.rank import Scored
-from shortlist.models import Ranker, TwoTower
-from shortlist.nn import Tower
-from shortlist.tasks import Retrieval
 
-FEWEST_EVENTS = 1000  # fewer teach a ranker nothing
 NEGATIVE_NAMES = ("dislike", "downvote", "thumbs_down", "hide", "block", "not_interested", "unlike")
-RANKED = (Category, Number, Tags)  # features that a few thousand lists are enough to learn from
-
-FEATURE_KINDS = """\
-A feature is a table with `kind`, `column` and perhaps `name`, where two would have the same. The kinds:
-  Id         an embedding for each user or item; dim
-  History    what the user did before; length = 200, pooling = "attention" or "mean", dropout = 0.5, dim
-  Category   a column with repeating values; buckets = N hashes them into N rows, dim
-  Number     a number, standardised; buckets = N cuts it into N quantiles, dim
-  Timestamp  hour, weekday, season and age of a time
-  Text       words; ngrams = 2, buckets = 16384, dim
-  Tags       several values a row, in a list or joined by separator = "|"; dim
-  Vector     a ready-made embedding: equally long lists of numbers"""
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What was found in the tables.
-
-    Args:
-        interactions: paths as the file is to hold them.
-        users: likewise, or none.
-        items: likewise, or none.
-        schema: the columns.
-        event_types: the types of events that occur, the most frequent first.
-        query: features of the users, the id and the history first.
-        candidate: features of the items, the id first.
-        num_events: how many.
-        num_items: how many.
-    """
-
-    interactions: Sequence[str]
-    users: Sequence[str]
-    items: Sequence[str]
-    schema: Schema
-    event_types: Sequence[str]
-    query: Sequence[Feature]
-    candidate: Sequence[Feature]
-    num_events: int
-    num_items: int
 
 
 def config_text(found: Findings) -> str:
@@ -80,7 +31,7 @@ def config_text(found: Findings) -> str:
         "that are commented out show the default, or an example where there is none; delete the # to change "
         "them."
     )
-    parts = [head, _data(found), _split(found), _retriever(found), _training(), _ranker(found)]
+    parts = [head, _data(found), _split(found), retriever_lines(found), training_lines(), ranker_lines(found)]
     parts += [_funnel(found), _postrank(found), _bundle()]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -141,86 +92,14 @@ def _split(found: Findings) -> list[str]:
     return ["[split]", *comment_lines("What is held out to measure on."), *default_lines(values, comments)]
 
 
-def _retriever(found: Findings) -> list[str]:
-    comments = {
-        "dim": "width of the embeddings",
-        "hidden": "widths of hidden layers; without any, the features' embeddings are added up",
-        "dropout": "share of the inputs and hidden units that training hides",
-        "normalise": "embeddings of length 1: a score is a cosine",
-        "temperature": "divides the scores; 1.0 for embeddings of free length",
-        "correct_sampling_bias": "logQ correction: popular items are negatives more often than they deserve",
-        "remove_accidental_hits": "a negative that is the wanted item does not count",
-        "num_hard_negatives": "not set: all negatives count; else only so many, the highest scores",
-        "negatives": 'the "batch", "mixed" with drawn items, "sampled" items alone, or the "catalogue"',
-        "num_negatives": 'items drawn for each batch, for "mixed" and "sampled"',
-        "queue_size": "items of earlier batches that are negatives too",
-        "objective": '"softmax", or "gbce" for sampled negatives',
-        "calibration": 'of "gbce", from 0 to 1',
-        "precision": 'of the softmax: "float32" or "bfloat16"',
-        "mask_seen": "a user's other items are no negatives",
-    }
-    values = defaults(Tower) | defaults(Retrieval) | defaults(TwoTower) | {"num_hard_negatives": 100}
-    return [
-        "[retriever]",
-        *comment_lines("Two towers, one for the user and one for the item; the dot product is the score."),
-        *default_lines(values, comments),
-        "",
-        *comment_lines(FEATURE_KINDS),
-        *feature_lines("query", found.query, "features of the user, the moment and the history"),
-        *feature_lines("candidate", found.candidate, "features of the item"),
-    ]
-
-
-def _training() -> list[str]:
-    comments = {
-        "epochs": "how often training goes through the events",
-        "batch_size": "events a step; more are also more negatives",
-        "learning_rate": "of Adam",
-        "schedule": 'not set: constant; "cosine" or "linear" lets the learning rate fall to 0',
-        "warmup_steps": "steps over which the learning rate first rises",
-        "max_grad_norm": "not set: no clipping; else the largest norm of the gradients",
-        "precision": '"float32", "bfloat16" or "float16"',
-        "patience": "not set: all epochs; else stop after so many without a better validation part",
-        "seed": "of the weights and the order",
-    }
-    fit = defaults(TwoTower.fit)
-    values = defaults(TrainingSection) | {"learning_rate": fit["learning_rate"], "schedule": "cosine"}
-    values |= {"warmup_steps": 0, "max_grad_norm": 1.0, "precision": "float32", "patience": 2}
-    return ["[training]", *comment_lines("Of the two towers."), *default_lines(values, comments)]
-
-
-def _ranker(found: Findings) -> list[str]:
-    comments = {
-        "dim": "width of the features' embeddings",
-        "cross_layers": "how many times features are crossed",
-        "hidden": "widths of the layers after the crosses",
-        "dropout": "share of the hidden units that training hides",
-        "batch_size": "lists a step",
-        "learning_rate": "of Adam",
-    }
-    values = defaults(Ranker) | {
-        "batch_size": 64,
-        "learning_rate": defaults(Ranker.fit_lists)["learning_rate"],
-    }
-    ranked = [feature for feature in found.candidate if isinstance(feature, RANKED)]
-    lines = [
-        "[ranker]",
-        key_line("epochs", 4, "how often training goes through the lists; there are few, so more overfit"),
-        *feature_lines("query", [], "features of the user; without the key, the retriever's"),
-        *feature_lines("candidate", ranked, "features of the item; without the key, the retriever's"),
-        *default_lines(values, comments),
-    ]
-    about = (
-        "Orders what the retrievers found, by their scores and by features. It learns from recent events "
-        "that they had not seen. Ids and histories want many events here. Without this table, the "
-        "retrieval's order stays."
-    )
-    return [*comment_lines(about), *(lines if found.num_events >= FEWEST_EVENTS else commented(lines))]
-
-
 def _funnel(found: Findings) -> list[str]:
     small = found.num_items <= EASE_ITEMS
-    comments = {"keep": "candidates that the ranker lets through", "size": "items that a user gets"}
+    comments = {
+        "keep": "candidates that the ranker lets through",
+        "calibration": 'not set: none; or "Temperature", "Isotonic", "Spline": scores become chances',
+        "size": "items that a user gets",
+    }
+    values = defaults(FunnelSection) | {"keep": defaults(Scored)["keep"], "calibration": "Platt"}
     ease = [
         "[[funnel.retrieve]]",
         key_line("kind", "EASE"),
@@ -236,7 +115,7 @@ def _funnel(found: Findings) -> list[str]:
     ]
     return [
         "[funnel]",
-        *default_lines(defaults(FunnelSection) | {"keep": defaults(Scored)["keep"]}, comments),
+        *default_lines(values, comments),
         "",
         *comment_lines(
             "Who finds the candidates, and how many (k): TwoTower, Sequential (the order of events), EASE "

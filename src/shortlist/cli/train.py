@@ -5,7 +5,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from shortlist.cli.figures import Figures, compare, flat, measured_part, show
+from shortlist.cli.figures import (
+    compare,
+    flat,
+    judge_ranker,
+    measured_part,
+    show,
+    show_ranker,
+)
 from shortlist.cli.hints import recommend_command
 from shortlist.cli.output import Output
 from shortlist.config import Config, TrainedFunnel, load_config, train_funnel
@@ -38,14 +45,18 @@ def run(output: Output, file: Path, *, strict: bool) -> None:
         output.say(line)
     asked = measured_part(test)
     figures = compare(trained.funnel, asked, output)
+    predictions = judge_ranker(trained.funnel, asked, output)
     show(figures, output, title=described(asked, test))
+    show_ranker(predictions, output)
     if config.settings.bundle.refit:
         output.say("training once more, on all events")
         trained = _train(config, data, output, epochs=trained.epochs)
     with output.step(f"writing {config.bundle}"):
-        save_bundle(trained.funnel, config.bundle, metrics=flat(figures))
+        metrics = flat(figures) | flat(predictions, prefix="the ranker/")
+        save_bundle(trained.funnel, config.bundle, metrics=metrics)
     output.say(f"wrote {config.bundle} after {time.perf_counter() - started:.0f} s")
-    output.document(_summary(config, data, train, test, figures, trained, output))
+    document = _summary(config, data, train, test, trained)
+    output.document(document | {"figures": figures, "ranker": predictions, "warnings": output.warnings})
     output.next(*recommend_command(config.bundle, data.user_vocabulary.ids[0]))
 
 
@@ -94,13 +105,7 @@ def _train(config: Config, data: Dataset, output: Output, *, epochs: int | None 
 
 
 def _summary(
-    config: Config,
-    data: Dataset,
-    train: Dataset,
-    test: Dataset,
-    figures: Figures,
-    trained: TrainedFunnel,
-    output: Output,
+    config: Config, data: Dataset, train: Dataset, test: Dataset, trained: TrainedFunnel
 ) -> dict[str, object]:
     return {
         "bundle": str(config.bundle),
@@ -112,6 +117,4 @@ def _summary(
         "dropped": {} if data.report is None else data.report.causes,
         "epochs": trained.epochs,
         "refit": config.settings.bundle.refit,
-        "figures": figures,
-        "warnings": output.warnings,
     }

@@ -6,10 +6,16 @@ from collections.abc import Sequence
 
 import torch
 
+from shortlist.config.kinds import placed
 from shortlist.config.problems import table_name
+from shortlist.config.rankers import RankerPlan
+from shortlist.config.sections import BoostedRankerSection
 from shortlist.data import Candidates, Catalogue, Dataset, Feature, History, Ragged, Requests
+from shortlist.data.feature_space import FeatureSpace
 from shortlist.data.sides import is_query_feature
-from shortlist.errors import ConfigError, SchemaError, did_you_mean
+from shortlist.errors import ConfigError, DataError, SchemaError, did_you_mean
+from shortlist.models.ranking.ranker_checks import check_labels
+from shortlist.models.ranking.tree_columns import check_tree_features
 from shortlist.postrank import PostRanker
 
 
@@ -74,3 +80,29 @@ def check_postrankers(postrank: Sequence[PostRanker], data: Dataset, *, where: s
         except (SchemaError, ConfigError) as error:
             place = f"{where}, {table_name(['postrank', number])} {type(stage).__name__}"
             raise ConfigError(error.what, where=place, remedy=error.remedy) from error
+
+
+def check_ranking(plan: RankerPlan, data: Dataset) -> None:
+    """Refuse a ranker that could not learn from the tables, before the retrievers are trained for it.
+
+    Args:
+        plan: what `[ranker]` says.
+        data: the tables.
+
+    Raises:
+        ConfigError: a column of an objective is missing or holds no labels, there are no labels that the loss
+            could learn, or a bag of tags has too many values for trees.
+    """
+    section, place = plan.section, f"{plan.where}, [ranker]"
+    try:
+        if plan.objectives is not None:
+            place = f"{plan.where}, [ranker.objectives]"
+            plan.objectives.labels(data)
+        elif section.loss == "click" or section.loss == "rating":
+            place = f"{place}, loss = {section.loss!r}"
+            check_labels(data, section.loss)
+        elif isinstance(section, BoostedRankerSection):
+            space = FeatureSpace.fit(data, plan.query, plan.candidate)
+            check_tree_features((*space.query, *space.candidate), space.encodings)
+    except (DataError, ConfigError) as error:
+        raise placed(error, place) from error

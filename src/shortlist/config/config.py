@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from shortlist.config.check import check_features, check_postrankers
-from shortlist.config.kinds import make_kind, make_kinds, placed
+from shortlist.calibration import Calibrator
+from shortlist.config.check import check_features, check_postrankers, check_ranking
+from shortlist.config.kinds import make_kinds, placed
+from shortlist.config.rankers import RankerPlan, make_ranking
 from shortlist.config.retrievers import Source, make_sources
-from shortlist.config.sections import RankerSection, Settings
+from shortlist.config.sections import Settings
 from shortlist.data import Dataset, EventType, Feature, History, Id, Schema
 from shortlist.data.features import FEATURES
 from shortlist.datasets import from_files
@@ -19,9 +21,8 @@ from shortlist.errors import ConfigError, SchemaError
 from shortlist.funnel import Funnel
 from shortlist.funnel.rank import Scored
 from shortlist.funnel.retrieve import Retriever
-from shortlist.models import Ranker, TwoTower
+from shortlist.models import BoostedRanker, Ranker, TwoTower
 from shortlist.nn import Tower
-from shortlist.nn.bodies import BODIES, Body
 from shortlist.postrank import Boost, Cap, Diversity, Exclude, Explore, Freshness, PostRanker
 from shortlist.tasks import Retrieval
 
@@ -41,8 +42,6 @@ TASK_KEYS = (
     "precision",
 )
 TRAINING_KEYS = ("learning_rate", "schedule", "warmup_steps", "max_grad_norm", "precision")
-RANKER_KEYS = ("dim", "embedding_scale", "cross_layers", "hidden", "dropout")
-RANKER_TRAINING_KEYS = ("epochs", "batch_size", "learning_rate")
 RANKER_EVENTS = (
     3  # a user's latest events that a ranker learns from, where each user's last ones are held out
 )
@@ -58,9 +57,7 @@ class Config:
         schema: the columns of `[data]`.
         query: features of the retriever's query tower.
         candidate: features of its candidate tower.
-        ranker_query: features of the ranker's users.
-        ranker_candidate: features of the ranker's items.
-        ranker_body: what stands between these and the score; None for the default.
+        ranking: the ranker, not made yet; None without one.
         sources: the retrievers of the funnel.
         postrank: the post-rankers.
     """
@@ -70,9 +67,7 @@ class Config:
     schema: Schema
     query: tuple[Feature, ...]
     candidate: tuple[Feature, ...]
-    ranker_query: tuple[Feature, ...]
-    ranker_candidate: tuple[Feature, ...]
-    ranker_body: Body | None
+    ranking: RankerPlan | None
     sources: tuple[Source, ...]
     postrank: tuple[PostRanker, ...]
 
@@ -88,29 +83,15 @@ class Config:
             ConfigError: a part refuses its arguments; the message names the table.
         """
         schema = _schema(settings, where=f"{file}, [data]")
-        retriever, ranker = settings.retriever, settings.ranker or RankerSection()
-        features = {
-            name: None if tables is None else make_kinds(FEATURES, tables, where=str(file), table=name)
-            for name, tables in {
-                "retriever.query": retriever.query,
-                "retriever.candidate": retriever.candidate,
-                "ranker.query": ranker.query,
-                "ranker.candidate": ranker.candidate,
-            }.items()
-        }
-        query = _or(features["retriever.query"], (Id(schema.user_id), History(schema.item_id)))
-        candidate = _or(features["retriever.candidate"], (Id(schema.item_id),))
+        query = _features(settings, "query", (Id(schema.user_id), History(schema.item_id)), file)
+        candidate = _features(settings, "candidate", (Id(schema.item_id),), file)
         config = cls(
             file=file,
             settings=settings,
             schema=schema,
             query=query,
             candidate=candidate,
-            ranker_query=_or(features["ranker.query"], query),
-            ranker_candidate=_or(features["ranker.candidate"], candidate),
-            ranker_body=None
-            if ranker.body is None
-            else make_kind(BODIES, ranker.body, where=f"{file}, [ranker.body]"),
+            ranking=make_ranking(settings, query=query, candidate=candidate, where=str(file)),
             sources=make_sources(
                 settings.funnel.retrieve, with_ranker=settings.ranker is not None, where=str(file)
             ),
@@ -152,18 +133,20 @@ class Config:
         return data
 
     def check_columns(self, data: Dataset) -> None:
-        """Look up every column that a feature or a post-ranker reads.
+        """Look up every column that a feature, an objective or a post-ranker reads.
 
         Raises:
             ConfigError: one is missing; the message names its table in the file.
         """
         where = str(self.file)
         used = {"retriever": (self.query, self.candidate)}
-        if self.settings.ranker is not None:
-            used["ranker"] = (self.ranker_query, self.ranker_candidate)
+        if self.ranking is not None:
+            used["ranker"] = (self.ranking.query, self.ranking.candidate)
         for table, (query, candidate) in used.items():
             check_features(query, data, table=f"{table}.query", candidate=False, where=where)
             check_features(candidate, data, table=f"{table}.candidate", candidate=True, where=where)
+        if self.ranking is not None:
+            check_ranking(self.ranking, data)
         check_postrankers(self.postrank, data, where=where)
 
     def split(self, data: Dataset) -> tuple[Dataset, Dataset]:
@@ -214,43 +197,31 @@ class Config:
         always = {"epochs": section.epochs, "batch_size": section.batch_size, "seed": section.seed}
         return always | section.given(*TRAINING_KEYS)
 
-    def ranker(self) -> Ranker | None:
-        """The model of `[ranker]`, untrained, with the scores of all retrievers; None without that table."""
-        section = self.settings.ranker
-        if section is None:
-            return None
-        scores = [f"score_{source.name}" for source in self.sources]
-        try:
-            return Ranker(
-                self.ranker_query,
-                self.ranker_candidate,
-                scores=scores,
-                body=self.ranker_body,
-                **section.given(*RANKER_KEYS),
-            )
-        except ConfigError as error:
-            raise placed(error, f"{self.file}, [ranker]") from error
-
-    def ranker_training(self) -> dict[str, Any]:
-        """The arguments of `shortlist.rank.fit` that `[ranker]` gives."""
-        section = self.settings.ranker
-        given = {} if section is None else section.given(*RANKER_TRAINING_KEYS)
-        return {"seed": self.settings.training.seed} | given
+    def ranker(self) -> Ranker | BoostedRanker | None:
+        """The model of `[ranker]`, untrained; None without that table."""
+        return None if self.ranking is None else self.ranking.make([source.name for source in self.sources])
 
     def funnel(
-        self, retrievers: Sequence[Retriever], ranker: Ranker | None, *, data: Dataset | None = None
+        self,
+        retrievers: Sequence[Retriever],
+        ranker: Ranker | BoostedRanker | None,
+        *,
+        calibration: Calibrator | None = None,
+        data: Dataset | None = None,
     ) -> Funnel:
         """Put trained models together as `[funnel]` and `[[postrank]]` say.
 
         Args:
             retrievers: trained.
             ranker: trained, or None.
+            calibration: of the ranker's scores, fitted, or None.
             data: the events of histories and seen items; by default those of the first retriever.
         """
         section = self.settings.funnel
+        rank = None if ranker is None else Scored(ranker, calibration=calibration, **section.given("keep"))
         return Funnel(
             retrieve=retrievers,
-            rank=None if ranker is None else Scored(ranker, **section.given("keep")),
+            rank=rank,
             postrank=self.postrank,
             size=section.size,
             data=data,
@@ -279,6 +250,9 @@ def _schema(settings: Settings, *, where: str) -> Schema:
         raise placed(error, where) from error
 
 
-def _or(given: tuple[Feature, ...] | None, default: tuple[Feature, ...]) -> tuple[Feature, ...]:
-    """The default only where the file says nothing: an empty list means none."""
-    return default if given is None else given
+def _features(settings: Settings, side: str, default: tuple[Feature, ...], file: Path) -> tuple[Feature, ...]:
+    """The retriever's features; the default only where the file says nothing: an empty list means none."""
+    tables = getattr(settings.retriever, side)
+    if tables is None:
+        return default
+    return make_kinds(FEATURES, tables, where=str(file), table=f"retriever.{side}")

@@ -9,10 +9,11 @@ from typing import Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from shortlist.config.problems import config_error, table_name
-from shortlist.errors import ConfigError, did_you_mean
+from shortlist.config.problems import config_error, shortened, table_name
+from shortlist.errors import ConfigError, Error, did_you_mean
 
 T = TypeVar("T")
+LARGEST = 1 << 63  # ids may be as large; beyond, tensors and tables overflow
 
 
 def make(factory: Callable[..., T], given: Mapping[str, Any], *, where: str) -> T:
@@ -27,6 +28,11 @@ def make(factory: Callable[..., T], given: Mapping[str, Any], *, where: str) -> 
         ConfigError: a key is unknown or missing, or a value is refused.
     """
     model = _arguments_of(factory)
+    for name, value in given.items():
+        if _is_too_large(value):
+            raise ConfigError(
+                f"{name} is {shortened(value)}", where=where, remedy="give whole numbers that fit 64 bits"
+            )
     try:
         model.model_validate(dict(given))
     except ValidationError as error:
@@ -76,15 +82,22 @@ def make_kind(kinds: Sequence[type[T]], given: Mapping[str, Any], *, where: str)
     return make(named[kind], arguments, where=f"{where}, kind = {kind!r}")
 
 
-def placed(error: ConfigError, where: str) -> ConfigError:
-    """The same error with the place in the file in front of its own."""
+def placed(error: Error, where: str) -> ConfigError:
+    """The same complaint with the place in the file in front of its own."""
     inner = f"{where}, {error.where}" if error.where else where
     return ConfigError(error.what, where=inner, remedy=error.remedy)
 
 
+def _is_too_large(value: Any) -> bool:
+    """Whether a value holds an integer that no tensor can hold."""
+    if isinstance(value, list | dict):
+        return any(map(_is_too_large, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, int) and not -LARGEST <= value < LARGEST
+
+
 @cache
 def _arguments_of(factory: Callable[..., Any]) -> type[BaseModel]:
-    """The arguments of a constructor as a pydantic model; every integer fits 32 bits."""
+    """The arguments of a constructor as a pydantic model."""
     annotated = factory.__init__ if isinstance(factory, type) else factory  # type: ignore[misc]  # only its annotations are read
     hints = get_type_hints(annotated, include_extras=True)  # with the bounds of numbers
     fields: dict[str, Any] = {}

@@ -31,12 +31,16 @@ def config_error(error: ValidationError, model: type[BaseModel], *, where: str) 
     match problem["type"]:
         case "extra_forbidden":
             what = f"unknown key {key!r}"
-            remedy = did_you_mean(str(key), _keys(model, tables))
+            remedy = did_you_mean(str(key), _keys(model, problem["loc"][:-1]))
         case "missing":
             what = (
                 f"the table [{key}] is missing" if _is_table(model, problem["loc"]) else f"{key!r} is missing"
             )
             remedy = "add it"
+        case "union_tag_invalid":
+            kind, table = problem["ctx"]["tag"], table_name([*tables, key])
+            what = f"kind {kind!r} is unknown"
+            remedy = did_you_mean(kind, _listed(problem["ctx"]["expected_tags"]))
         case _:
             what = f"{key} is {shortened(problem['input'])}: {_lower(problem['msg'])}"
             remedy = _remedy(problem)
@@ -79,15 +83,20 @@ def _readable(place: Place, model: type[BaseModel]) -> list[str | int]:
         inner = _inner(annotation, part)
         if inner is None and parts:
             continue
-        parts.append(part)
+        if not _is_kind(inner, part):
+            parts.append(part)
         annotation = inner
     return parts or [str(place[-1]) if place else ""]
 
 
 def _inner(annotation: Any, part: str | int) -> Any:
     """The annotation of one part of a value, or None where the part is no key and no position."""
-    for member in _members(annotation):
-        if isinstance(member, type) and issubclass(member, BaseModel) and isinstance(part, str):
+    members = _members(annotation)
+    for member in members:
+        if _is_kind(member, part):
+            return member
+    for member in members:
+        if _is_model(member) and isinstance(part, str):
             field = member.model_fields.get(part)
             return Any if field is None else field.annotation
         if get_origin(member) is dict and isinstance(part, str):
@@ -95,6 +104,20 @@ def _inner(annotation: Any, part: str | int) -> Any:
         if get_origin(member) is list and isinstance(part, int):
             return get_args(member)[0]
     return None
+
+
+def _is_model(annotation: Any) -> bool:
+    """Whether an annotation is a table with keys of its own."""
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _is_kind(annotation: Any, part: str | int) -> bool:
+    """Whether a part of a place is no key, but the `kind` by which pydantic chose this table."""
+    return (
+        _is_model(annotation)
+        and "kind" in annotation.model_fields
+        and (annotation.model_fields["kind"].default == part)
+    )
 
 
 def _members(annotation: Any) -> list[Any]:
@@ -111,25 +134,26 @@ def _is_table(model: type[BaseModel], place: Place) -> bool:
     annotation: Any = model
     for part in place:
         annotation = _inner(annotation, part)
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return _is_model(annotation)
 
 
-def _keys(model: type[BaseModel], tables: Place) -> list[str]:
-    """The keys that a table may have."""
+def _keys(model: type[BaseModel], place: Place) -> list[str]:
+    """The keys that the table at a place may have."""
     annotation: Any = model
-    for part in tables:
+    for part in place:
         annotation = _inner(annotation, part)
-    for member in _members(annotation):
-        if isinstance(member, type) and issubclass(member, BaseModel):
-            return list(member.model_fields)
-    return []
+    return next((list(each.model_fields) for each in _members(annotation) if _is_model(each)), [])
 
 
 def _remedy(problem: Any) -> str:
     if problem["type"] == "literal_error":
-        expected = str(problem["ctx"]["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
-        return did_you_mean(str(problem["input"]), expected)
+        return did_you_mean(str(problem["input"]), _listed(problem["ctx"]["expected"]))
     return "see the comments that `shortlist init` writes"
+
+
+def _listed(names: str) -> list[str]:
+    """The names in a list that pydantic wrote in words."""
+    return names.replace(" or ", ", ").replace("'", "").split(", ")
 
 
 def _lower(message: str) -> str:

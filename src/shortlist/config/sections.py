@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
@@ -100,9 +100,22 @@ class TrainingSection(Section):
     seed: Seed = 0
 
 
+class ObjectivesSection(Section):
+    """`[ranker.objectives]`: several labels that a `Ranker` learns at once; see `Objectives`."""
+
+    losses: dict[Text, Literal["click", "rating"]]
+    sharing: Literal["shared_bottom", "mmoe", "ple"] | None = None
+    experts: Annotated[int, Field(ge=1, le=1024)] | None = None
+    head: list[Width] | None = None
+    balance: Literal["uncertainty", "gradnorm", "pcgrad"] | None = None
+    weights: dict[Text, Annotated[float, Field(ge=0)]] | None = None
+    score: dict[Text, float] | None = None
+
+
 class RankerSection(Section):
     """`[ranker]`: a `Ranker` and its training; the features are the retriever's by default."""
 
+    kind: Literal["Ranker"] = "Ranker"
     query: list[dict[str, Any]] | None = None
     candidate: list[dict[str, Any]] | None = None
     body: dict[str, Any] | None = None
@@ -111,16 +124,47 @@ class RankerSection(Section):
     cross_layers: Annotated[int, Field(ge=0, le=64)] | None = None
     hidden: list[Width] | None = None
     dropout: Share | None = None
+    loss: Literal["softmax", "lambdaloss", "approx_ndcg", "list_mle", "click", "rating"] | None = None
+    objectives: ObjectivesSection | None = None
     epochs: Count | None = None
     batch_size: Count | None = None
     learning_rate: Positive | None = None
 
 
+class BoostedRankerSection(Section):
+    """`[ranker]` with `kind = "BoostedRanker"`: LightGBM's trees.
+
+    The features are by default those of the retriever that trees can read: no histories and no texts.
+    """
+
+    kind: Literal["BoostedRanker"] = "BoostedRanker"
+    query: list[dict[str, Any]] | None = None
+    candidate: list[dict[str, Any]] | None = None
+    loss: Literal["lambdarank", "xe_ndcg"] | None = None
+    trees: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    num_leaves: Annotated[int, Field(ge=2, le=131_072)] | None = None
+    learning_rate: Positive | None = None
+    min_data_in_leaf: Count | None = None
+
+
+def _ranker_kind(table: Any) -> str:
+    """Which of the two rankers a table describes: what its `kind` says, else a `Ranker`."""
+    kind = table.get("kind", "Ranker") if isinstance(table, dict) else "Ranker"
+    return kind if isinstance(kind, str) else "Ranker"
+
+
+RankerTable = Annotated[
+    Annotated[RankerSection, Tag("Ranker")] | Annotated[BoostedRankerSection, Tag("BoostedRanker")],
+    Discriminator(_ranker_kind),
+]
+
+
 class FunnelSection(Section):
-    """`[funnel]`: the sizes, and `[[funnel.retrieve]]` where more than the retriever finds candidates."""
+    """`[funnel]`: the sizes, how the ranker's scores are calibrated, and who finds candidates."""
 
     retrieve: list[dict[str, Any]] | None = None
     keep: Count | None = None
+    calibration: Literal["Temperature", "Platt", "Isotonic", "Spline"] | None = None
     size: Count = 12
 
 
@@ -138,7 +182,7 @@ class Settings(Section):
     split: SplitSection = SplitSection()
     retriever: RetrieverSection = RetrieverSection()
     training: TrainingSection = TrainingSection()
-    ranker: RankerSection | None = None
+    ranker: RankerTable | None = None
     funnel: FunnelSection = FunnelSection()
     postrank: list[dict[str, Any]] = Field(default_factory=list)
     bundle: BundleSection = BundleSection()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from shortlist.calibration import Calibrator
+from shortlist.config.calibrating import apart, calibrate_on_events, calibrate_on_lists
 from shortlist.config.config import Config
 from shortlist.config.retrievers import Source
 from shortlist.data import Dataset
 from shortlist.funnel import Funnel, rank
 from shortlist.funnel.retrieve import Retriever
-from shortlist.models import Ranker, Sequential, TwoTower
+from shortlist.models import BoostedRanker, Ranker, Sequential, TwoTower
 
 MONITOR = "ndcg@10"  # what `patience` watches
 
@@ -42,9 +44,13 @@ def train_funnel(
 ) -> TrainedFunnel:
     """Train the retrievers and the ranker of a configuration.
 
-    Where there is a ranker or `patience`, the part is divided once more. Retrievers trained on the earlier
-    part find candidates for the recent one, and the ranker learns from them; `patience` counts on the same
-    recent part. At last the retrievers are trained on the whole part.
+    Where there is `patience`, or a ranker that learns from lists, the part is divided once more. Retrievers
+    trained on the earlier part find candidates for the recent one, and the ranker learns from them;
+    `patience` counts on the same recent part. At last the retrievers are trained on the whole part.
+
+    A ranker of clicks, ratings or several objectives learns from the labelled events of the whole part. Where
+    its scores are to be calibrated, it learns from the earlier part and is calibrated on the recent one; a
+    ranker of lists is calibrated on a fifth of the recent events, which it does not learn from.
 
     Args:
         config: says what to train.
@@ -57,19 +63,20 @@ def train_funnel(
         The funnel, whose histories are those of `train`.
 
     Raises:
-        DataError: the data is too small to be divided.
+        DataError: the data is too small to be divided, or its labels to be calibrated on.
         TrainingError: a loss is not a number.
     """
     run = _Run(config, progress, step, config.settings.training.epochs if epochs is None else epochs)
-    ranker = config.ranker()
+    ranking = config.ranking
     decides = epochs is None and config.settings.training.patience is not None and run.has_towers
-    if ranker is not None or decides:
-        earlier, recent = config.split_again(train)
-        towers = run.stopping_early(earlier, recent) if decides else None
-        if ranker is not None:
-            run.fit_ranker(ranker, earlier, recent, towers)
-    with_all = run.retrievers(train)
-    return TrainedFunnel(config.funnel(with_all, ranker, data=train), run.epochs)
+    parts, towers = None, None
+    if decides or (ranking is not None and ranking.needs_recent):
+        parts = config.split_again(train)
+    if decides and parts is not None:
+        towers = run.stopping_early(*parts)
+    ranker, calibration = run.ranker(train, parts, towers)
+    funnel = config.funnel(run.retrievers(train), ranker, calibration=calibration, data=train)
+    return TrainedFunnel(funnel, run.epochs)
 
 
 @dataclass
@@ -102,10 +109,46 @@ class _Run:
         self.epochs = history.best_epoch or self.epochs
         return towers
 
-    def fit_ranker(self, ranker: Ranker, earlier: Dataset, recent: Dataset, towers: TwoTower | None) -> None:
+    def ranker(
+        self, train: Dataset, parts: tuple[Dataset, Dataset] | None, towers: TwoTower | None
+    ) -> tuple[Ranker | BoostedRanker | None, Calibrator | None]:
+        """The trained ranker, and what turns its scores into probabilities."""
+        plan, ranker = self.config.ranking, self.config.ranker()
+        if plan is None or ranker is None:
+            return None, None
+        calibration = None if plan.calibration is None else plan.calibration()
+        options = {"seed": self.config.settings.training.seed, **plan.training()}
+        if isinstance(ranker, Ranker):
+            options["progress"] = self.progress
+        if plan.learns_from_lists:
+            assert parts is not None
+            self._fit_on_lists(ranker, calibration, parts, towers, options)
+            return ranker, calibration
+        assert isinstance(ranker, Ranker)
+        earlier, recent = (train, None) if parts is None or calibration is None else parts
+        with self.step("training the ranker on labelled events"):
+            ranker.fit(earlier, **options)
+        if calibration is not None and recent is not None:
+            with self.step("calibrating the ranker on recent events"):
+                calibrate_on_events(calibration, ranker, recent)
+        return ranker, calibration
+
+    def _fit_on_lists(
+        self,
+        ranker: Ranker | BoostedRanker,
+        calibration: Calibrator | None,
+        parts: tuple[Dataset, Dataset],
+        towers: TwoTower | None,
+        options: Mapping[str, Any],
+    ) -> None:
+        earlier, recent = parts
         found = self.retrievers(earlier, towers, why=" for the ranker to learn from")
+        taught, held_out = (recent, None) if calibration is None else apart(recent, seed=options["seed"])
         with self.step("training the ranker on recent events"):
-            rank.fit(ranker, found, recent, progress=self.progress, **self.config.ranker_training())
+            rank.fit(ranker, found, taught, **options)
+        if calibration is not None and held_out is not None:
+            with self.step("calibrating the ranker on other recent events"):
+                calibrate_on_lists(calibration, ranker, found, held_out)
 
     def retrievers(self, data: Dataset, towers: TwoTower | None = None, why: str = "") -> list[Retriever]:
         return [self._retriever(source, data, towers, why) for source in self.config.sources]

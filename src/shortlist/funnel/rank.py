@@ -123,15 +123,17 @@ def fit(
     return ranker.fit_lists(recent.past, lists, epochs=epochs, batch_size=batch_size, seed=seed, **options)
 
 
-def ranking_lists(retrievers: Sequence[Retriever], recent: Dataset) -> RankingLists:
+def ranking_lists(retrievers: Sequence[Retriever], recent: Dataset, *, every: bool = False) -> RankingLists:
     """What retrievers find for the positive events of a test part, labelled with the item of the event.
 
     Args:
         retrievers: trained on the part before.
         recent: the test part of a split.
+        every: whether lists that do not hold their event's item are kept. A ranker would learn nothing from
+            them; a calibration that is to say how often a candidate is wanted has to count them.
 
     Returns:
-        The lists that hold their event's item; the others would teach nothing.
+        One list an event, of those that are kept.
 
     Raises:
         ConfigError: a retriever was trained on other data than the part before.
@@ -144,5 +146,6 @@ def ranking_lists(retrievers: Sequence[Retriever], recent: Dataset) -> RankingLi
             requests = recent.requests(rows)
             candidates = retrieve(retrievers, requests, exclude=requests.history)
             labels = (candidates.items.values == targets[rows][candidates.row_ids()]).float()
-            found.append(RankingLists(requests, candidates, labels).labelled())
+            lists = RankingLists(requests, candidates, labels)
+            found.append(lists if every else lists.labelled())
     return RankingLists.concatenate(found)

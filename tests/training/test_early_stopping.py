@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shortlist.errors import ConfigError
-from shortlist.training import EarlyStopping, fit, infer_mode
+from shortlist.training import Callback, EarlyStopping, fit, infer_mode
 
 
 @pytest.mark.parametrize("name", ["loss", "log_loss", "logloss", "rmse", "RMSE", "test/mae", "rating_error"])
@@ -66,6 +66,35 @@ def test_the_last_weights_stay_when_the_best_are_not_wanted(make_model, loader, 
     fit(model, loader, epochs=3, validate=lambda: {"auc": next(scores)}, monitor="auc", restore_best=False)
     fit(to_the_end, loader, epochs=3)
     same_weights(model, to_the_end)
+
+
+PLATEAU = {"epochs": 6, "learning_rate": 0.1, "schedule": "plateau", "monitor": "auc"}
+
+
+def test_the_learning_rate_falls_to_a_tenth_after_each_epoch_that_is_none_better(make_model, loader):
+    scores = iter([0.1, 0.5, 0.5, 0.6, 0.2, 0.7])
+    history = fit(make_model(), loader, validate=lambda: {"auc": next(scores)}, **PLATEAU)
+    rates = [row["learning_rate"] for row in history.epochs]
+    assert rates == pytest.approx([0.1, 0.1, 0.1, 0.01, 0.01, 0.001])
+
+
+def test_a_plateau_that_is_resumed_goes_on_to_the_identical_weights(
+    make_model, loader, tmp_path, same_weights
+):
+    class Stop(Callback):
+        def on_step_end(self, state):
+            state.stop = state.step == 21  # in the fourth epoch, after one that was none better
+
+    def train(model, scores, **more):
+        remaining = iter(scores)
+        return fit(model, loader, validate=lambda: {"auc": next(remaining)}, **PLATEAU, **more)
+
+    scores = [0.1, 0.5, 0.4, 0.6, 0.5, 0.7]
+    expected, resumed = make_model(), make_model(seed=3)
+    train(expected, scores)
+    train(make_model(), scores[:3], checkpoint_dir=tmp_path, callbacks=[Stop()])
+    train(resumed, scores[3:], checkpoint_dir=tmp_path, resume=True)
+    same_weights(resumed, expected)
 
 
 def test_the_mode_can_be_overridden(make_model, loader):

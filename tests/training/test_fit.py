@@ -208,6 +208,7 @@ class Unfit(nn.Module):
         ({"warmup_steps": 100}, "warmup_steps is 100, but the training has 6 steps"),
         ({"patience": 2}, "patience needs monitor"),
         ({"mode": "min"}, "mode needs monitor"),
+        ({"schedule": "plateau"}, "schedule='plateau' needs monitor"),
         ({"monitor": "auc"}, "monitor is 'auc', but there is no validation"),
         ({"monitor": "loss", "patience": 0}, "patience is 0"),
         ({"resume": True}, "resume needs checkpoint_dir"),

@@ -44,6 +44,14 @@ def test_a_function_of_the_step_is_a_schedule():
     assert [schedule.factor(step) for step in range(3)] == [0.5, 0.5, 0.25]
 
 
+def test_a_plateau_is_a_tenth_of_the_rate_for_each_epoch_that_was_none_better():
+    schedule = make_schedule("plateau", 10, warmup_steps=2)
+    assert [schedule.factor(step) for step in (0, 1, 9)] == [0.5, 1.0, 1.0]
+    assert [schedule.factor(9, misses=misses) for misses in (1, 2)] == pytest.approx([0.1, 0.01])
+    assert schedule.needs_monitor
+    assert make_schedule("cosine", 10).factor(5, misses=3) == make_schedule("cosine", 10).factor(5)
+
+
 def test_a_misspelt_schedule_is_answered_with_the_right_one():
     with pytest.raises(ConfigError, match="did you mean 'cosine'"):
         make_schedule("cosin", 10)

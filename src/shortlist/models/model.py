@@ -28,7 +28,8 @@ class TrainingOptions(TypedDict, total=False):
     """What `Model.fit` passes on to `shortlist.training.fit`, where each is described."""
 
     optimizer: Optimizer | Any
-    schedule: Literal["cosine", "linear"] | None
+    embedding_decay: float
+    schedule: Literal["cosine", "linear", "plateau"] | None
     warmup_steps: int
     max_grad_norm: float | None
     precision: Literal["float32", "bfloat16", "float16"]

@@ -21,6 +21,10 @@ class EarlyStopping:
         monitor: the metric's name in the epoch's row.
         patience: epochs without improvement after which training stops; None never stops.
         mode: "min" or "max"; None infers it from the name (`infer_mode`).
+        best: the best value so far.
+        best_epoch: its epoch.
+        waited: epochs since then.
+        misses: epochs in all that were none better than the best before.
     """
 
     monitor: str
@@ -29,6 +33,7 @@ class EarlyStopping:
     best: float | None = None
     best_epoch: int | None = None
     waited: int = 0
+    misses: int = 0
 
     def __post_init__(self) -> None:
         if self.mode not in (None, "min", "max"):
@@ -62,6 +67,7 @@ class EarlyStopping:
             self.best, self.best_epoch, self.waited = value, int(row["epoch"]), 0
             return True
         self.waited += 1
+        self.misses += 1
         return False
 
     @property
@@ -71,11 +77,13 @@ class EarlyStopping:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited}
+        names = ("best", "best_epoch", "waited", "misses")
+        return {name: getattr(self, name) for name in names}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned."""
-        self.best, self.best_epoch, self.waited = state["best"], state["best_epoch"], state["waited"]
+        self.best, self.best_epoch = state["best"], state["best_epoch"]
+        self.waited, self.misses = state["waited"], state["misses"]
 
     def _is_better(self, value: float, than: float) -> bool:
         return value < than if self.mode == "min" else value > than

@@ -142,7 +142,8 @@ class Loop:
     def _step(self, batch: Batch) -> None:
         state, optimizer = self.state, self.state.optimizer
         if not self.schedule.is_constant:
-            self._set_learning_rate(self.schedule.factor(state.step))
+            misses = self.stopping.misses if self.stopping else 0
+            self._set_learning_rate(self.schedule.factor(state.step, misses=misses))
         optimizer.zero_grad()
         with self.autocast:
             loss = self._compute_loss(batch)

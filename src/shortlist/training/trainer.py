@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -19,12 +17,12 @@ from shortlist.training.callbacks import Callback, TrainingState
 from shortlist.training.checkpoint import Checkpoints
 from shortlist.training.early_stopping import EarlyStopping
 from shortlist.training.loop import Loop
+from shortlist.training.optimizer_choice import MakeOptimizer, choose_optimizer
 from shortlist.training.precision import Precision, autocast, gradient_scaler
 from shortlist.training.progress import ProgressBar
 from shortlist.training.randomness import preserved_rng
 from shortlist.training.resume import restore
-from shortlist.training.schedules import Decay, make_schedule
-from shortlist.training.table_optimizers import LazyAdam
+from shortlist.training.schedules import Decay, Kind, make_schedule
 
 
 @dataclass(frozen=True)
@@ -46,9 +44,10 @@ def fit(
     loader: Loader,
     *,
     epochs: int,
-    optimizer: Optimizer | Callable[..., Optimizer] | None = None,
+    optimizer: Optimizer | MakeOptimizer | None = None,
     learning_rate: float | None = None,
-    schedule: Literal["cosine", "linear"] | Decay | None = None,
+    embedding_decay: float = 0.0,
+    schedule: Kind | Decay | None = None,
     warmup_steps: int = 0,
     max_grad_norm: float | None = None,
     precision: Precision = "float32",
@@ -82,7 +81,10 @@ def fit(
             a list of parameters (called with `lr=learning_rate` when that is given). None is
             `torch.optim.Adam`, fused, or `LazyAdam` where the model has tables with sparse gradients.
         learning_rate: for the optimizer to be made; None is its own default (Adam's 0.001).
-        schedule: "cosine" or "linear" lets the learning rate fall to 0, a function of the step returns
+        embedding_decay: weight decay of the embedding tables alone, for the optimizer to be made; with Adam
+            their L2 regularisation: half their sum of squares, times this, joins the loss.
+        schedule: "cosine" or "linear" lets the learning rate fall to 0, "plateau" to a tenth after each
+            epoch whose monitored metric is none better, which needs `monitor`; a function of the step returns
             a factor of it, None keeps it.
         warmup_steps: steps over which the learning rate first rises.
         max_grad_norm: gradients of a larger Euclidean norm are scaled down to it, all together.
@@ -117,13 +119,18 @@ def fit(
     if max_grad_norm is not None and not max_grad_norm > 0:
         raise ConfigError(f"max_grad_norm is {max_grad_norm}", remedy="give a positive number or None")
     stopping = _make_stopping(monitor, patience, mode, has_metrics=validate is not None)
+    changes = make_schedule(schedule, epochs * len(loader), warmup_steps=warmup_steps)
+    if changes.needs_monitor and stopping is None:
+        raise ConfigError(
+            f"schedule={schedule!r} needs monitor", remedy="name the metric of validate() to watch"
+        )
     place = _place(model, device)
-    made = _make_optimizer(optimizer, learning_rate, model)
+    made = choose_optimizer(optimizer, model, learning_rate=learning_rate, embedding_decay=embedding_decay)
     loop = Loop(
         state=TrainingState(model, made, epochs=epochs, batches_per_epoch=len(loader)),
         loader=loader,
         device=place,
-        schedule=make_schedule(schedule, epochs * len(loader), warmup_steps=warmup_steps),
+        schedule=changes,
         autocast=autocast(precision, place),
         scaler=gradient_scaler(precision, place),
         max_grad_norm=max_grad_norm,
@@ -193,25 +200,3 @@ def _place(model: nn.Module, device: torch.device | str | None) -> torch.device:
     if device is not None:
         model.to(device)
     return next(model.parameters()).device
-
-
-def _make_optimizer(
-    optimizer: Optimizer | Callable[..., Optimizer] | None, learning_rate: float | None, model: nn.Module
-) -> Optimizer:
-    if isinstance(optimizer, Optimizer):
-        if learning_rate is not None:
-            raise ConfigError(
-                f"learning_rate is {learning_rate}, but the optimizer is made already",
-                remedy="set its lr instead, or pass its class",
-            )
-        return optimizer
-    if learning_rate is not None and not 0 < learning_rate < math.inf:
-        raise ConfigError(f"learning_rate is {learning_rate}", remedy="give a positive number, such as 0.001")
-    # Fused: one pass over the parameters in place of a dozen, and embeddings are many parameters.
-    make = optimizer or (LazyAdam if _has_sparse_tables(model) else partial(torch.optim.Adam, fused=True))
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return make(parameters) if learning_rate is None else make(parameters, lr=learning_rate)
-
-
-def _has_sparse_tables(model: nn.Module) -> bool:
-    return any(getattr(module, "sparse", False) is True for module in model.modules())

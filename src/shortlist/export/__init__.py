@@ -9,20 +9,35 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from shortlist.export.device import Device, Fetched, Recommended, update
     from shortlist.export.manifest import DeviceManifest
     from shortlist.export.report import ExportReport
     from shortlist.export.verify import StageCheck
     from shortlist.export.write import export_bundle, export_funnel
 
 _PLACES = {
+    "Device": "shortlist.export.device",
     "DeviceManifest": "shortlist.export.manifest",
     "ExportReport": "shortlist.export.report",
+    "Fetched": "shortlist.export.device",
+    "Recommended": "shortlist.export.device",
     "StageCheck": "shortlist.export.verify",
     "export_bundle": "shortlist.export.write",
     "export_funnel": "shortlist.export.write",
+    "update": "shortlist.export.device",
 }
 
-__all__ = ["DeviceManifest", "ExportReport", "StageCheck", "export_bundle", "export_funnel"]
+__all__ = [
+    "Device",
+    "DeviceManifest",
+    "ExportReport",
+    "Fetched",
+    "Recommended",
+    "StageCheck",
+    "export_bundle",
+    "export_funnel",
+    "update",
+]
 
 
 def __getattr__(name: str) -> Any:

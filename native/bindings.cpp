@@ -17,6 +17,7 @@
 #include "networks/bindings.hpp"
 #include "softmax/bindings.hpp"
 #include "tables/bindings.hpp"
+#include "training/bindings.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -167,6 +168,7 @@ NB_MODULE(_native, m) {
   networks::bind(m);
   softmax::bind(m);
   tables::bind(m);
+  training::bind(m);
 
   m.def(
       "normalise",

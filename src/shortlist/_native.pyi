@@ -386,6 +386,24 @@ def network_scores(
     threads: int,
     scores: NDArray[np.generic],
 ) -> None: ...
+def event_loss_and_gradients(
+    rows: list[NDArray[np.generic] | None],
+    index: list[NDArray[np.generic] | None],
+    grad_rows: list[NDArray[np.generic] | None],
+    weights: list[NDArray[np.generic] | None],
+    biases: list[NDArray[np.generic] | None],
+    grad_weights: list[NDArray[np.generic] | None],
+    grad_biases: list[NDArray[np.generic] | None],
+    crosses: int,
+    start: float,
+    dropout: float,
+    seed: int,
+    loss: int,
+    labels: NDArray[np.generic],
+    loss_weights: NDArray[np.generic],
+    threads: int,
+) -> float: ...
+def find_distinct(ids: NDArray[np.generic], rows: NDArray[np.generic], index: NDArray[np.generic]) -> int: ...
 def normalise(rows: NDArray[np.float32], normalised: NDArray[np.float32]) -> None: ...
 def checksum(bytes: NDArray[np.uint8], threads: int) -> int: ...
 def use_kernels(name: str) -> None: ...

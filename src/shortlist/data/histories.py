@@ -65,7 +65,9 @@ def requests_before(
     index = torch.as_tensor(rows)
     chosen = index.numpy()
     people = torch.from_numpy(data.person_index[chosen])
-    if data.times is None and data.past is not None:
+    if length == 0:
+        items = when = Ragged.from_lengths(people[:0], torch.zeros_like(people))
+    elif data.times is None and data.past is not None:
         items, when = data.timeline.latest(people, length)
     else:
         positions = data.timeline.positions[index + (len(data.timeline.positions) - len(data))]

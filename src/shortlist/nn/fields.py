@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from shortlist.data.encodings import Encoding
-from shortlist.data.feature_space import Batch, dense
+from shortlist.data.feature_space import Batch, dense, take
 from shortlist.data.features import Feature, History, Timestamp, Vector
 from shortlist.errors import ConfigError
+from shortlist.kernels.event_networks import Distinct, Part
 from shortlist.nn.bodies import Body, FieldLayout
 from shortlist.nn.embedding import Embedding
 from shortlist.nn.encoders import DenseEncoder, build_encoder
@@ -94,6 +96,27 @@ class Fields(nn.Module):
             fields += [encoder(part) for encoder, part in zip(self.scores, parts, strict=True)]
         return fields
 
+    def parts(self, batch: Batch, distinct: Mapping[str, Distinct]) -> list[Part]:
+        """Embed a batch of single events, whose users and items come again and again, each of them once.
+
+        Args:
+            batch: one row an event.
+            distinct: the rows of the batch that differ in a feature, by its name; without an entry all do.
+
+        Returns:
+            The fields side by side, in the order of the layout; neighbours of one kind are one part.
+        """
+        query = zip(self.query, self.query_features, strict=True)
+        candidate = zip(self.candidate, self.candidate_features, strict=True)
+        parts = []
+        for _, run in groupby([*query, *candidate], key=lambda pair: id(distinct.get(pair[1].name))):
+            pairs = list(run)
+            known = distinct.get(pairs[0][1].name)
+            fields = [_encoded(encoder, feature, batch, known) for encoder, feature in pairs]
+            rows = fields[0] if len(fields) == 1 else torch.cat(fields, dim=1)
+            parts.append(Part(rows, None if known is None else known.index))
+        return parts
+
     def _rescale(self, scale: float) -> None:
         for module in self.modules():
             if isinstance(module, Embedding):
@@ -137,6 +160,14 @@ class FirstOrder(nn.Module):
             `[n]`.
         """
         return torch.cat(self.fields(batch), dim=1).sum(dim=1)
+
+
+def _encoded(encoder: nn.Module, feature: Feature, batch: Batch, distinct: Distinct | None) -> Tensor:
+    """A field of a batch of single events, or of those that differ."""
+    entry = batch[feature.name]
+    if isinstance(encoder, TargetHistoryEncoder) and isinstance(feature, History):
+        return encoder(entry, dense(batch, feature.target_name), torch.arange(len(entry)))  # type: ignore[no-any-return]
+    return encoder(entry if distinct is None else take(entry, distinct.rows))  # type: ignore[no-any-return]
 
 
 def _first_order(feature: Feature) -> Feature:

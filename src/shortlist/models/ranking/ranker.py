@@ -19,6 +19,7 @@ from shortlist.data.rebinding import check_same_ids, rebound
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, did_you_mean
 from shortlist.models.model import VALIDATION_BATCH, Model, TrainingOptions
+from shortlist.models.ranking.fused_events import fused_event_loss
 from shortlist.models.ranking.list_loader import ListLoader, RankingLists, list_batch
 from shortlist.models.ranking.list_losses import LIST_LOSSES, LOSSES, Loss
 from shortlist.models.ranking.objective_heads import ObjectiveHeads, ObjectiveLoader
@@ -264,6 +265,10 @@ class Ranker(Model):
             labels, weights = dense(batch, "labels"), dense(batch, "weight")
             encoders = self.fields.parameters()
             return self.heads.compute_loss(self.inputs(batch), labels, weights=weights, encoders=encoders)
+        if self.loss in ("click", "rating") and type(self).forward is Ranker.forward:
+            fused = fused_event_loss(self, batch, self.loss)
+            if fused is not None:
+                return fused
         logits = self(batch)
         if self.loss in LIST_LOSSES:
             lists = Ragged.from_lengths(logits, torch.bincount(dense(batch, "row")))

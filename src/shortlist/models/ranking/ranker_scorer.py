@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu
 
 from shortlist.data.candidates import Candidates
 from shortlist.data.feature_space import Batch, FeatureSpace
@@ -17,10 +16,8 @@ from shortlist.data.growth import replace_rows
 from shortlist.data.requests import Requests
 from shortlist.kernels.networks import Network, Step, network_scores
 from shortlist.models.ranking.list_loader import relative_columns
-from shortlist.nn.bodies.dcn import StackedCrosses
-from shortlist.nn.cross import Cross
+from shortlist.models.ranking.plain_layers import PlainLayers, plain_layers
 from shortlist.nn.fields import SCORE_WIDTH, Fields
-from shortlist.nn.mlp import MLP
 from shortlist.nn.target_attention import TargetHistoryEncoder
 
 if TYPE_CHECKING:
@@ -65,8 +62,8 @@ class Scorer:
     @torch.inference_mode()
     def of(cls, ranker: Ranker) -> Scorer | None:
         """Make a ranker ready, or None where a layer or a device is not one that the kernels know."""
-        fields, network = ranker.fields, getattr(ranker, "network", None)
-        if fields is None or type(network) is not StackedCrosses or ranker.objectives is not None:
+        fields, layers = ranker.fields, plain_layers(getattr(ranker, "network", None))
+        if fields is None or layers is None or ranker.objectives is not None:
             return None
         weights = [*ranker.parameters(), *ranker.buffers()]
         if not all(each.device.type == "cpu" and each.dtype == torch.float32 for each in weights):
@@ -74,9 +71,7 @@ class Scorer:
         space = ranker.fitted_space()
         in_table = _table_fits(space, list(fields.candidate))
         order = _order(fields, num_scores=len(ranker.scores), in_table=in_table)
-        steps = _steps(network, order, start=ranker.centre if ranker.loss == "rating" else None)
-        if steps is None:
-            return None
+        steps = _steps(layers, order, start=ranker.centre if ranker.loss == "rating" else None)
         asked = list(zip(ranker.query_features, fields.query, strict=True))
         scorer = cls(
             space=space,
@@ -192,24 +187,17 @@ def _order(fields: Fields, *, num_scores: int, in_table: bool) -> Tensor:
     return torch.cat([*query, *middle, *scores])
 
 
-def _steps(network: StackedCrosses, order: Tensor, *, start: Tensor | None) -> list[Step] | None:
-    """The layers for rows in another order; None where one is not a plain cross or a plain MLP's."""
-    steps, deep = [], network.deep
-    for cross in network.crosses:
-        if type(cross) is not Cross or cross.form != "matrix" or cross.preactivation is not None:
-            return None
+def _steps(layers: PlainLayers, order: Tensor, *, start: Tensor | None) -> list[Step]:
+    """The layers for rows in another order."""
+    steps = []
+    for cross in layers.crosses:
         kernel = cross.kernel.weight if cross.down is None else cross.kernel.weight @ cross.down.weight
         kernel = kernel + cross.diag_scale * torch.eye(len(order))
         bias = None if cross.bias is None else cross.bias[order]
         steps.append(Step("cross", kernel[order][:, order], bias))
-    if type(deep) is not MLP or deep.norms is not None or deep.final_activation is not None:
-        return None
-    linears = [cast(nn.Linear, linear) for linear in deep.linears]
-    if len(linears) > 1 and deep.activation is not relu:
-        return None
-    for number, linear in enumerate(linears):
+    for number, linear in enumerate(layers.linears):
         weight = linear.weight if number else linear.weight[:, order]
-        last = number == len(linears) - 1
+        last = number == len(layers.linears) - 1
         bias = linear.bias + start if last and start is not None else linear.bias
         steps.append(Step("output" if last else "hidden", weight, bias))
     return steps

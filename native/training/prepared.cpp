@@ -1,0 +1,78 @@
+#include "prepared.hpp"
+
+#include <numeric>
+
+#include "../team.hpp"
+
+namespace shortlist::training {
+namespace {
+
+Floats copied(const float* from, std::int64_t count) {
+  Floats to(static_cast<std::size_t>(padded(count)));
+  if (from != nullptr) std::copy(from, from + count, to.begin());
+  return to;
+}
+
+// Some columns of a layer's inputs: [width][outputs] forth, [outputs][width] back.
+Packed forth_of(const Layer& layer, std::int64_t begin, std::int64_t width, std::int64_t panel) {
+  return {layer.weights + begin, width, layer.outputs, 1, layer.inputs, panel};
+}
+
+Packed back_of(const Layer& layer, std::int64_t begin, std::int64_t width, std::int64_t panel) {
+  return {layer.weights + begin, layer.outputs, width, layer.inputs, 1, panel};
+}
+
+PackedLayer packed(const Layer& layer, std::int64_t panel) {
+  return {forth_of(layer, 0, layer.inputs, panel), back_of(layer, 0, layer.inputs, panel),
+          copied(layer.bias, layer.outputs)};
+}
+
+// The examples by the row that they take of the widest part that repeats.
+std::vector<std::int64_t> by_widest(const Problem& problem) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(problem.examples));
+  const Part* widest = nullptr;
+  for (const Part& part : problem.parts)
+    if (part.index != nullptr && (widest == nullptr || part.width > widest->width)) widest = &part;
+  if (widest == nullptr) {
+    std::iota(order.begin(), order.end(), 0);
+    return order;
+  }
+  std::vector<std::int64_t> next(static_cast<std::size_t>(widest->count) + 1);
+  for (std::int64_t i = 0; i < problem.examples; ++i) ++next[static_cast<std::size_t>(widest->index[i]) + 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  for (std::int64_t i = 0; i < problem.examples; ++i)
+    order[static_cast<std::size_t>(next[static_cast<std::size_t>(widest->index[i])]++)] = i;
+  return order;
+}
+
+}  // namespace
+
+Prepared::Prepared(const Problem& problem_, const Kernels& table_, int threads)
+    : problem(problem_), table(table_), output(copied(problem_.output.weights, problem_.output.inputs)),
+      order(by_widest(problem_)) {
+  const Layer& first = problem.crosses.front();
+  crosses.push_back({{}, {}, copied(first.bias, first.outputs)});
+  for (std::size_t i = 1; i < problem.crosses.size(); ++i) crosses.push_back(packed(problem.crosses[i], table.panel));
+  for (const Layer& layer : problem.hidden) hidden.push_back(packed(layer, table.panel));
+  std::int64_t begin = 0;
+  const float* bias = crosses.front().bias.data();
+  for (const Part& part : problem.parts) {
+    parts.push_back({begin, forth_of(first, begin, part.width, table.panel),
+                     back_of(first, begin, part.width, table.panel), {}, {}});
+    begin += part.width;
+    if (part.index == nullptr) continue;
+    PreparedPart& mine = parts.back();
+    mine.rows = Matrix(part.count, part.width);
+    mine.products = Matrix(part.count, problem.width());
+    const std::int64_t groups = mine.rows.rows() / kRowGroup;
+    run_team(threads, [&](int thread) {
+      const std::int64_t from = groups * thread / threads * kRowGroup, to = groups * (thread + 1) / threads * kRowGroup;
+      for (std::int64_t row = from; row < std::min(to, part.count); ++row)
+        std::copy_n(part.rows + row * part.width, part.width, mine.rows.row(row));
+      table.multiply(to - from, mine.rows.at(from), mine.forth.panels(), bias, mine.products.at(from));
+    });
+    bias = nullptr;
+  }
+}
+
+}  // namespace shortlist::training

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from planted import CANDIDATE, parts
 
+from shortlist.calibration import Spline
 from shortlist.data import Category, Dataset, Feature, History, Id, Number, Ragged, Requests, Timestamp
 from shortlist.funnel import Funnel, rank
 from shortlist.funnel.retrieve import Nearest, Popular
@@ -81,7 +82,11 @@ def whole_funnel() -> Funnel:
     """Two query models, popularity, a ranker and every post-ranker."""
     return Funnel(
         retrieve=[Nearest(rich_towers(), 20, "towers"), Nearest(sequential(), 20, "sequence"), Popular(10)],
-        rank=rank.Scored(ranker(*CONTEXT, History("item_id", pooling="target", length=8)), keep=15),
+        rank=rank.Scored(
+            ranker(*CONTEXT, History("item_id", pooling="target", length=8)),
+            keep=15,
+            calibration=Spline().fit(torch.linspace(-2, 2, 40), (torch.arange(40) % 7 > 3).float()),
+        ),
         postrank=[
             Exclude(items=["i000"], where="price > 48", seen=True),
             Boost(where="price < 10", by=0.3),

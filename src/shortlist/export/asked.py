@@ -11,7 +11,8 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.ragged import Ragged, gather_windows
 from shortlist.data.requests import Requests
 
-MOST_REQUESTS = 256
+LEAST_REQUESTS, MOST_REQUESTS = 32, 256
+MOST_SCORES = 1 << 25  # of all requests and items together; bounds the memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +45,9 @@ def asked_requests(data: Dataset, place: Tensor) -> AskedRequests:
         place: `[num_items]` int64, the device row of each item; 0 for an item that the device has not got.
     """
     people = torch.arange(1, len(data.people))
-    if len(people) > MOST_REQUESTS:
-        people = people[torch.linspace(0, len(people) - 1, MOST_REQUESTS).long()]
+    most = min(max(MOST_SCORES // len(place), LEAST_REQUESTS), MOST_REQUESTS)
+    if len(people) > most:
+        people = people[torch.linspace(0, len(people) - 1, most).long()]
     everything = data.requests_of(people)
     history, times = _on_device(everything, place)
     lengths = (history.lengths - 1).clamp(min=0)

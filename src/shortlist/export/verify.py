@@ -154,11 +154,22 @@ class Verifier:
                 feeds["items"] = tables[ranker.table][rows]
             if raw:
                 feeds["scores"] = torch.stack([each[part] for each in raw], dim=1).float().numpy()
-            found, original = self.sessions[ranker.model](feeds)[0], self.ranked[part].numpy()
+            outputs, original = self.sessions[ranker.model](feeds), self.ranked[part].numpy()
+            found = outputs[0]
             if exact:
                 _check_same(original, found, stage="rank")
+                self._check_calibration(outputs)
             overlaps.append(_overlap(_best(found[None]), _best(original[None])))
         return StageCheck("rank", len(overlaps), float(np.mean(overlaps)) if overlaps else 1.0)
+
+    def _check_calibration(self, outputs: Sequence[NDArray[np.float32]]) -> None:
+        assert self.funnel.rank is not None
+        calibration = self.funnel.rank.calibration
+        if calibration is None:
+            return
+        expected = calibration(torch.from_numpy(outputs[0])).numpy()
+        if not np.allclose(outputs[1], expected, rtol=0, atol=TOLERANCE):
+            raise _otherwise("calibration gives other probabilities")
 
 
 def _best(scores: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -185,8 +196,12 @@ def _check_same(original: NDArray[np.float32], found: NDArray[np.float32], *, st
         original[ours], original[theirs], rtol=0, atol=TOLERANCE * scale
     )
     if not same:
-        raise ConfigError(
-            f"the exported {stage} gives other items than the original",
-            where="export",
-            remedy="nothing was written; please report it with the model's configuration",
-        )
+        raise _otherwise(f"{stage} gives other items")
+
+
+def _otherwise(what: str) -> ConfigError:
+    return ConfigError(
+        f"the exported {what} than the original",
+        where="export",
+        remedy="nothing was written; please report it with the model's configuration",
+    )

@@ -158,6 +158,7 @@ def _pack(
     """The manifest and the files, with the encodings that are asked for or fit."""
     catalogue, rows = funnel.catalogue, selection.rows[1:]
     kinds, columns = device_columns(catalogue, rows, item_id=funnel.data.schema.item_id)
+    _check_columns(stages, kinds)
     ids = catalogue.vocabulary.decode(rows).to_list()
     others = {**contents.models, "items": write_item_table(ids, columns)}
 
@@ -172,7 +173,26 @@ def _pack(
         return packed(choose_encodings(shapes, encoding=encoding))
     size = len(json.dumps(packed(choose_encodings(shapes))[0].to_dict(), indent=1)) + 1
     taken = sum(len(each) for each in others.values()) + size
-    return packed(choose_encodings(shapes, encoding=encoding, room=max(room - taken, 0)))
+    if taken >= room:
+        raise ConfigError(
+            f"the models, the item table and the manifest alone take {taken:,} of {room:,} bytes",
+            where="max_bytes",
+            remedy="allow more bytes, or keep fewer items with --items",
+        )
+    return packed(choose_encodings(shapes, encoding=encoding, room=room - taken))
+
+
+def _check_columns(stages: DeviceStages, kinds: Mapping[str, str]) -> None:
+    """Refuse post-rankers that read a column which stays behind."""
+    for stage in stages.postrank:
+        for field in ("column", "by"):
+            name = stage.get(field)
+            if isinstance(name, str) and name not in kinds:
+                raise ConfigError(
+                    f"{stage['kind']} reads the item column {name!r}, which no device can hold",
+                    where="export",
+                    remedy="use a column of text, lists of text, numbers, booleans or times",
+                )
 
 
 def _by_weight(contents: Contents, stages: DeviceStages) -> list[str]:

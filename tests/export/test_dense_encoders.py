@@ -10,6 +10,7 @@ from export.export_cases import attention_towers, mean_towers, people, ranker, r
 from planted import CANDIDATE, parts
 
 from shortlist.data import Category, Dataset, History, Id, Ragged, Requests, Schema, Tags, Text, Vector
+from shortlist.data.growth import with_items
 from shortlist.errors import ConfigError
 from shortlist.export.contents import Contents
 from shortlist.export.dense_ranker import dense_ranker, relative_scores
@@ -99,6 +100,19 @@ def test_a_feature_that_no_device_can_fill_is_refused_by_its_name(feature):
     model.fit(parts()[0], epochs=1, batch_size=128)
     with pytest.raises(ConfigError, match=rf"{type(feature).__name__}\('device'\).*train"):
         queries(model, people(parts()[0]))
+
+
+def test_a_sequence_model_that_does_not_know_all_items_is_refused():
+    data, rows = with_items(parts()[0], pl.DataFrame({"item_id": ["brand new"]}))
+    with pytest.raises(ConfigError, match="train it again"):
+        queries(sequential().with_items(data, rows), people(parts()[0]))
+
+
+def test_an_item_that_came_later_has_a_row_without_a_history():
+    data, rows = with_items(parts()[0], pl.DataFrame({"item_id": ["brand new"]}))
+    grown = mean_towers().with_items(data, rows)
+    requests = Requests.from_history(Ragged.from_lists([[1, int(rows[0])], [int(rows[0])]]))
+    assert torch.allclose(queries(grown, requests), grown.embed_queries(requests), atol=2e-6)
 
 
 def test_a_vector_of_users_is_refused():

@@ -127,7 +127,7 @@ def recommend(
 def export(
     bundle: Annotated[Path, typer.Argument(help="The bundle that `shortlist train` wrote.")],
     out: Annotated[Path, typer.Argument(help="The folder to write.")],
-    target: Annotated[str, typer.Option(help="What is to run it: onnx.")] = "onnx",
+    target: Annotated[str, typer.Option(help="What is to run it: onnx, or litert beside it.")] = "onnx",
     items: Annotated[
         int | None, typer.Option(min=1, help="How many items to keep, the most useful ones; else all.")
     ] = None,

@@ -11,7 +11,7 @@ from shortlist.errors import ConfigError, did_you_mean
 from shortlist.export import ExportReport, export_bundle
 from shortlist.export.manifest import ENCODINGS
 
-TARGETS = ("onnx",)
+TARGETS = ("onnx", "litert")
 
 
 def run(
@@ -51,7 +51,9 @@ def run(
     if not bundle.is_dir():
         open_bundle(bundle, output)  # says what is missing
     with output.step(f"exporting {bundle}"):
-        report = export_bundle(bundle, out, items=items, encoding=chosen, max_bytes=max_bytes)
+        report = export_bundle(
+            bundle, out, items=items, encoding=chosen, max_bytes=max_bytes, litert=target == "litert"
+        )
     for kind in report.left_out:
         output.say(f"{kind} is left out: what it would learn on a device never leaves it")
     _show(output, report)

@@ -29,12 +29,16 @@ class Contents:
         tables: `[count + 1, dim]` float32 each.
         inputs: of all models.
         models: ONNX models.
+        flatbuffers: the same for LiteRT, by the name of the ONNX model.
+        litert: whether they are wanted.
     """
 
     rows: NDArray[np.int64]
     tables: dict[str, Float32Array] = field(default_factory=dict)
     inputs: dict[str, DeviceInput] = field(default_factory=dict)
     models: dict[str, bytes] = field(default_factory=dict)
+    flatbuffers: dict[str, bytes] = field(default_factory=dict)
+    litert: bool = False
 
     def add_table(self, name: str, values: Float32Array) -> str:
         """Add a table; one with the same numbers is not stored twice.

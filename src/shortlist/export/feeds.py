@@ -42,6 +42,8 @@ def feeds_of(
     tables: Mapping[str, NDArray[np.float32]],
     requests: Requests,
     place: Tensor,
+    *,
+    fixed: bool = False,
 ) -> Feeds:
     """The inputs of a model for people of whom a history is known and nothing else.
 
@@ -50,6 +52,7 @@ def feeds_of(
         tables: by name, as the device decodes them.
         requests: with histories of item indices, all of them on the device.
         place: `[num_items]` int64, the device row of each item.
+        fixed: whether histories are padded to their length, not to that of the longest.
     """
     feeds: Feeds = {}
     batch = len(requests)
@@ -63,7 +66,7 @@ def feeds_of(
         else:
             assert each.length is not None
             items, times = _latest(requests, each.length)
-            width = max(int(items.lengths.max()), 1)
+            width = each.length if fixed else max(int(items.lengths.max()), 1)
             mask = (torch.arange(width) < items.lengths[:, None]).float().numpy()
             if each.kind == "history":
                 assert each.table is not None

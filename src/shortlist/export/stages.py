@@ -14,6 +14,7 @@ from shortlist.export.contents import Contents, Float32Array
 from shortlist.export.dense_calibration import dense_calibration
 from shortlist.export.dense_ranker import dense_ranker
 from shortlist.export.graph import query_graph, rank_graph
+from shortlist.export.litert import query_flatbuffer
 from shortlist.export.manifest import DeviceRanker, DeviceRetriever
 from shortlist.export.query_models import dense_query
 from shortlist.funnel.funnel import Funnel
@@ -84,6 +85,8 @@ def _retriever(retriever: Retriever, contents: Contents) -> DeviceRetriever:
     table = contents.add_table("vectors", vectors)
     query = dense_query(model, contents, table=table)
     file = contents.add_model("query", query_graph(query, query.names, contents))
+    if contents.litert:
+        contents.flatbuffers[file] = query_flatbuffer(query, query.names, contents)
     return DeviceRetriever("nearest", retriever.name, retriever.k, table, model=file, inputs=query.names)
 
 

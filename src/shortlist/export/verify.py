@@ -14,6 +14,7 @@ from shortlist.errors import ConfigError
 from shortlist.export.asked import AskedRequests
 from shortlist.export.contents import Contents
 from shortlist.export.feeds import Session, feeds_of
+from shortlist.export.litert import FlatbufferSession
 from shortlist.export.manifest import DeviceRanker, DeviceRetriever
 from shortlist.funnel.funnel import Funnel
 from shortlist.funnel.retrieve import retrieve
@@ -22,6 +23,7 @@ from shortlist.models.two_tower import TwoTower
 
 COMPARED = 12  # items of a list
 RANKED_REQUESTS = 24  # each goes through the ranker by itself
+FLATBUFFER_REQUESTS = 48  # as many through a flatbuffer; the last one has no history
 # Sums in another order, in float32; a real mistake is many times as large.
 TOLERANCE = 2e-4
 
@@ -88,6 +90,8 @@ class Verifier:
             ConfigError: they are not.
         """
         checks = [self._check_retriever(each, tables, exact) for each in self.nearest]
+        for each in self.nearest if exact else ():
+            self._check_flatbuffer(each, tables)
         return checks + ([] if self.ranker is None else [self._check_ranker(self.ranker, tables, exact)])
 
     def _original(self, retriever: DeviceRetriever) -> NDArray[np.float32]:
@@ -128,6 +132,22 @@ class Verifier:
             recall=_share((ours == wanted[:, None]).any(1)[some]),
             recall_before=_share((theirs == wanted[:, None]).any(1)[some]),
         )
+
+    def _check_flatbuffer(self, retriever: DeviceRetriever, tables: Tables) -> None:
+        """Refuse a flatbuffer that answers otherwise; it takes one request at a time."""
+        assert retriever.model is not None
+        if retriever.model not in self.contents.flatbuffers:
+            return
+        session = FlatbufferSession(self.contents.flatbuffers[retriever.model])
+        inputs = [self.contents.inputs[name] for name in retriever.inputs]
+        original, history = self.scores[retriever.name], self.asked.requests.history
+        for row in range(len(original))[-FLATBUFFER_REQUESTS:]:
+            asked = self.asked.requests.take(torch.tensor([row]))
+            query = session(feeds_of(inputs, tables, asked, self.place, fixed=True))
+            found = (query @ tables[retriever.table][1:].T)[0]
+            own = history.values[history.offsets[row] : history.offsets[row + 1]]
+            found[self.place[own].numpy() - 1] = -np.inf
+            _check_same(original[row], found, stage=f"flatbuffer of retriever {retriever.name!r}")
 
     def _prepare_ranking(self) -> None:
         assert self.funnel.rank is not None

@@ -19,6 +19,7 @@ from shortlist.export.contents import Contents
 from shortlist.export.graph import need_packages
 from shortlist.export.item_columns import device_columns
 from shortlist.export.item_table import write_item_table
+from shortlist.export.litert import FLATBUFFER, need_litert
 from shortlist.export.manifest import (
     KIND,
     MANIFEST,
@@ -47,6 +48,7 @@ def export_bundle(
     items: int | None = None,
     encoding: Encoding | None = None,
     max_bytes: str | int | None = None,
+    litert: bool = False,
 ) -> ExportReport:
     """Write what a device needs to answer as a bundle does; see `export_funnel`.
 
@@ -56,6 +58,7 @@ def export_bundle(
         items: as there.
         encoding: as there.
         max_bytes: as there.
+        litert: as there.
 
     Raises:
         BundleError: the bundle is missing or damaged.
@@ -63,7 +66,9 @@ def export_bundle(
     """
     funnel = load_bundle(bundle)
     source = hashlib.sha256((Path(bundle) / BUNDLE_MANIFEST).read_bytes()).hexdigest()
-    return export_funnel(funnel, path, items=items, encoding=encoding, max_bytes=max_bytes, source=source)
+    return export_funnel(
+        funnel, path, items=items, encoding=encoding, max_bytes=max_bytes, litert=litert, source=source
+    )
 
 
 def export_funnel(
@@ -73,6 +78,7 @@ def export_funnel(
     items: int | None = None,
     encoding: Encoding | None = None,
     max_bytes: str | int | None = None,
+    litert: bool = False,
     source: str = "",
 ) -> ExportReport:
     """Write what a device needs to answer as a funnel does: models, item vectors, item table, manifest.
@@ -88,6 +94,8 @@ def export_funnel(
         encoding: of the tables; None for float32, or for what `max_bytes` allows.
         max_bytes: what all files may take together, such as `"2MB"`: the most precise encodings that fit are
             chosen.
+        litert: whether each query model is written as a LiteRT flatbuffer too, for apps without ONNX Runtime;
+            needs `pip install 'shortlist[litert]'`, over a gigabyte.
         source: SHA-256 of the manifest of the bundle that the funnel was read from.
 
     Returns:
@@ -99,12 +107,14 @@ def export_funnel(
             `path`.
     """
     need_packages()
+    if litert:
+        need_litert()
     target = Path(path)
     refuse_other(target)
     room = None if max_bytes is None else parse_bytes(max_bytes)
     choose_encodings({}, encoding=encoding)  # refuses an unknown one before the work
     selection = select_items(funnel.data, items)
-    contents = Contents(selection.rows)
+    contents = Contents(selection.rows, litert=litert)
     stages = build_stages(funnel, contents)
     place = torch.from_numpy(selection.place(len(funnel.data.item_vocabulary)))
     verifier = Verifier(
@@ -161,6 +171,7 @@ def _pack(
     _check_columns(stages, kinds)
     ids = catalogue.vocabulary.decode(rows).to_list()
     others = {**contents.models, "items": write_item_table(ids, columns)}
+    others |= {f"{Path(name).stem}{FLATBUFFER}": each for name, each in contents.flatbuffers.items()}
 
     def packed(encodings: Mapping[str, Encoding]) -> tuple[DeviceManifest, dict[str, bytes]]:
         tables = {name: encode_table(contents.tables[name], encodings[name]) for name in contents.tables}
@@ -243,7 +254,9 @@ def _manifest(
 
 def _described(name: str, content: bytes) -> DeviceFile:
     digest = hashlib.sha256(content).hexdigest()
-    extension = "onnx" if name.endswith(".onnx") else EXTENSIONS.get(name, "table")
+    suffix = Path(name).suffix
+    models = (".onnx", FLATBUFFER)
+    extension = suffix.removeprefix(".") if suffix in models else EXTENSIONS.get(name, "table")
     return DeviceFile(f"files/{digest[:16]}.{extension}", len(content), digest)
 
 

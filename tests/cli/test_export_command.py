@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from cli.cli_cases import shortlist
 from planted import parts
@@ -48,6 +50,7 @@ def test_json_has_the_sizes_and_the_comparison(bundle, tmp_path):
         (["--target", "onyx"], "did you mean 'onnx'"),
         (["--max-bytes", "much"], "'2MB'"),
         (["--max-bytes", "9"], "--items"),
+        (["--runtime", "package.tgz"], "--target web"),
     ],
 )
 def test_a_wrong_option_is_said_in_one_line(bundle, tmp_path, options, said):
@@ -62,3 +65,17 @@ def test_a_missing_bundle_is_said(tmp_path):
     answer = shortlist("export", tmp_path / "none", tmp_path / "device")
     assert answer.code == 1
     assert "shortlist train" in answer.err
+
+
+def test_a_page_is_written_around_an_export_or_nothing_at_all(bundle, tmp_path):
+    package = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "onnxruntime-web"
+    if package.is_dir():
+        answer = shortlist("export", bundle, tmp_path / "app", "--target", "web", "--runtime", package)
+        assert answer.code == 0, answer.err
+        assert DeviceManifest.read(tmp_path / "app" / "model").items.count == 48
+        assert (tmp_path / "app" / "index.html").is_file()
+        assert "http.server" in answer.err
+    refused = shortlist("export", bundle, tmp_path / "other", "--target", "web", "--runtime", tmp_path)
+    assert refused.code == 1
+    assert "npm pack onnxruntime-web" in refused.err
+    assert not (tmp_path / "other").exists()

@@ -127,7 +127,9 @@ def recommend(
 def export(
     bundle: Annotated[Path, typer.Argument(help="The bundle that `shortlist train` wrote.")],
     out: Annotated[Path, typer.Argument(help="The folder to write.")],
-    target: Annotated[str, typer.Option(help="What is to run it: onnx, or litert beside it.")] = "onnx",
+    target: Annotated[
+        str, typer.Option(help="What is to run it: onnx, web for a page, or litert beside onnx.")
+    ] = "onnx",
     items: Annotated[
         int | None, typer.Option(min=1, help="How many items to keep, the most useful ones; else all.")
     ] = None,
@@ -137,6 +139,9 @@ def export(
     max_bytes: Annotated[
         str | None, typer.Option(help="What all files may take, such as 2MB: the most precise that fits.")
     ] = None,
+    runtime: Annotated[
+        Path | None, typer.Option(help="Of web: the npm package onnxruntime-web, if it cannot be fetched.")
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -144,7 +149,8 @@ def export(
     with reporting(json=json, debug=debug) as output:
         from shortlist.cli.export import run
 
-        run(output, bundle, out, target=target, items=items, encoding=encoding, max_bytes=max_bytes)
+        numbers = {"encoding": encoding, "max_bytes": max_bytes}
+        run(output, bundle, out, target=target, items=items, runtime=runtime, **numbers)
 
 
 app.command()(serving_commands.serve)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from shortlist.cli.evaluate import open_bundle
@@ -11,7 +15,7 @@ from shortlist.errors import ConfigError, did_you_mean
 from shortlist.export import ExportReport, export_bundle
 from shortlist.export.manifest import ENCODINGS
 
-TARGETS = ("onnx", "litert")
+TARGETS = ("onnx", "web", "litert")
 
 
 def run(
@@ -23,6 +27,7 @@ def run(
     items: int | None,
     encoding: str | None,
     max_bytes: str | None,
+    runtime: Path | None,
 ) -> None:
     """Write an export and say what it holds.
 
@@ -34,9 +39,11 @@ def run(
         items: how many items to keep; None keeps all.
         encoding: of the tables, or None.
         max_bytes: what all files may take, or None.
+        runtime: of `"web"`, the package that holds ONNX Runtime Web; None fetches it.
 
     Raises:
         BundleError: the bundle is missing or damaged.
+        DataError: ONNX Runtime Web cannot be had.
         ConfigError: an option is wrong, a device cannot run a part of the funnel, or it does not fit.
     """
     if target not in TARGETS:
@@ -50,13 +57,19 @@ def run(
         )
     if not bundle.is_dir():
         open_bundle(bundle, output)  # says what is missing
+    if runtime is not None and target != "web":
+        raise ConfigError(f"the target {target!r} takes none", where="--runtime", remedy="add --target web")
     with output.step(f"exporting {bundle}"):
-        report = export_bundle(
-            bundle, out, items=items, encoding=chosen, max_bytes=max_bytes, litert=target == "litert"
+        litert = target == "litert"
+        export = partial(
+            export_bundle, bundle, items=items, encoding=chosen, max_bytes=max_bytes, litert=litert
         )
+        report = _export_app(export, out, runtime) if target == "web" else export(out)
     for kind in report.left_out:
         output.say(f"{kind} is left out: what it would learn on a device never leaves it")
     _show(output, report)
+    if target == "web":
+        output.say(f"serve it as plain files over HTTPS, or here: python -m http.server --directory {out}")
     output.document(
         {
             "path": str(out),
@@ -72,6 +85,16 @@ def run(
             "checks": [_check(each) for each in report.checks],
         }
     )
+
+
+def _export_app(export: Callable[[Path], ExportReport], out: Path, runtime: Path | None) -> ExportReport:
+    from shortlist.export.web.app import refuse_other, write_app
+
+    refuse_other(out)  # before the work
+    with TemporaryDirectory() as folder:
+        report = export(Path(folder) / "model")
+        write_app(report.path, out, runtime=runtime)
+    return replace(report, path=out)
 
 
 def _show(output: Output, report: ExportReport) -> None:

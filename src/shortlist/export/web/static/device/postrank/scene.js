@@ -1,0 +1,2 @@
+// What the rules know beside the list.
+export {};

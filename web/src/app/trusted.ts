@@ -1,0 +1,17 @@
+// Which scripts the page may start: its own. The Content-Security-Policy asks for this policy by name.
+
+interface PolicyFactory {
+  createPolicy(name: string, rules: { createScriptURL: (text: string) => string }): unknown;
+}
+
+/** Lets workers be started from this folder alone. */
+export function trustOwnScripts(): void {
+  const factory = (globalThis as { trustedTypes?: PolicyFactory }).trustedTypes;
+  const folder = new URL("./", location.href).href;
+  factory?.createPolicy("default", {
+    createScriptURL: (text) => {
+      if (new URL(text, folder).href.startsWith(folder)) return text;
+      throw new TypeError(`the script ${text} is not this page's`);
+    },
+  });
+}

@@ -1,0 +1,121 @@
+// What is known of each item.
+
+import { EXPORT_AGAIN, ExportError, RequestError } from "./errors.js";
+import { gunzip, type Bytes } from "./files.js";
+import type { ColumnKind, Manifest } from "./manifest.js";
+
+export type Id = string | number;
+
+/** Values that an item's column must have: one of them, in each column that is named. */
+export type Where = Readonly<Record<string, unknown>>;
+
+const TITLES = ["title", "name"];
+
+/** The item table; row i describes item i, from 1 on. */
+export class ItemTable {
+  /** The column that items are called by, or null where only their ids name them. */
+  readonly title: string | null;
+  private readonly rows: ReadonlyMap<Id, number>;
+
+  constructor(
+    readonly ids: readonly Id[],
+    readonly kinds: ReadonlyMap<string, ColumnKind>,
+    private readonly columns: ReadonlyMap<string, readonly unknown[]>,
+  ) {
+    this.rows = new Map(ids.map((id, position) => [id, position + 1]));
+    this.title = TITLES.find((name) => kinds.has(name)) ?? null;
+  }
+
+  get count(): number {
+    return this.ids.length;
+  }
+
+  /** The row of an id, 0 where it is unknown; a number written as a text is understood, and the reverse. */
+  row(id: Id): number {
+    return this.rows.get(id) ?? this.rows.get(otherForm(id)) ?? 0;
+  }
+
+  /** The id of a row from 1 on. */
+  id(row: number): Id {
+    return this.ids[row - 1];
+  }
+
+  /** What an item is called. */
+  titleOf(row: number): string {
+    return String((this.title === null ? null : this.value(row, this.title)) ?? this.id(row));
+  }
+
+  /** A value of an item, null where it is missing. */
+  value(row: number, column: string): unknown {
+    return this.column(column)[row - 1] ?? null;
+  }
+
+  /** All that is known of an item. */
+  values(row: number): Record<string, unknown> {
+    return Object.fromEntries([...this.columns].map(([name, column]) => [name, column[row - 1] ?? null]));
+  }
+
+  /** A column's values for each item, several where they are tags. */
+  lists(name: string): (row: number) => readonly unknown[] {
+    const column = this.column(name);
+    return (row) => {
+      const value = column[row - 1] ?? null;
+      return Array.isArray(value) ? value.filter((each) => each !== null) : value === null ? [] : [value];
+    };
+  }
+
+  /**
+   * Which items meet a condition.
+   *
+   * @param where - of each column, the value or the values that are asked for.
+   * @returns `[count + 1]`, 1 for the items that do.
+   * @throws RequestError - a column is unknown.
+   */
+  mask(where: Where): Uint8Array {
+    const mask = new Uint8Array(this.count + 1).fill(1, 1);
+    for (const [name, wanted] of Object.entries(where)) {
+      if (!this.columns.has(name)) {
+        throw new RequestError(`the item table has no column '${name}'`, "where", `it has ${[...this.columns.keys()].join(", ")}`);
+      }
+      const allowed = new Set<unknown>(Array.isArray(wanted) ? wanted : [wanted]), values = this.lists(name);
+      for (let row = 1; row <= this.count; row++) if (!values(row).some((each) => allowed.has(each))) mask[row] = 0;
+    }
+    return mask;
+  }
+
+  private column(name: string): readonly unknown[] {
+    const column = this.columns.get(name);
+    if (!column) throw new RequestError(`the item table has no column '${name}'`);
+    return column;
+  }
+}
+
+const otherForm = (id: Id): Id => (typeof id === "number" ? String(id) : /^-?[0-9]{1,16}$/.test(id) ? Number(id) : id);
+
+/**
+ * Unpacks the item table of an export.
+ *
+ * @param manifest - says which columns there are.
+ * @param packed - the file.
+ * @throws ExportError - it does not hold what the manifest says.
+ */
+export async function readItems(manifest: Manifest, packed: Bytes): Promise<ItemTable> {
+  const { file, count, columns } = manifest.items;
+  const wrong = (what: string): ExportError => new ExportError(what, `the file '${file}'`, EXPORT_AGAIN);
+  let content: { ids?: unknown; columns?: Record<string, unknown> } | null;
+  try {
+    content = JSON.parse(new TextDecoder().decode(await gunzip(packed, file)));
+  } catch (error) {
+    throw error instanceof ExportError ? error : wrong("the item table is not JSON");
+  }
+  const ids = content?.ids;
+  if (!Array.isArray(ids) || ids.length !== count) throw wrong(`the item table has not ${count} ids`);
+  if (ids.some((id) => typeof id !== "string" && typeof id !== "number")) throw wrong("an id is neither text nor a number");
+  const read = new Map<string, readonly unknown[]>();
+  for (const name of columns.keys()) {
+    const values = content?.columns?.[name];
+    if (!Array.isArray(values) || values.length !== count) throw wrong(`the column '${name}' has not ${count} values`);
+    read.set(name, values);
+  }
+  return new ItemTable(ids as Id[], columns, read);
+}

@@ -1,0 +1,70 @@
+// The parts of an export, fetched, checked and ready to use.
+
+import { EXPORT_AGAIN, ExportError } from "./errors.js";
+import { fetchFiles, fetchManifest, type Bytes } from "./files.js";
+import { readItems, type ItemTable } from "./items.js";
+import type { Manifest } from "./manifest.js";
+import { Model, startRuntime, type RuntimeOptions } from "./runtime.js";
+import { decodeTable, unitRows, type Table } from "./tables.js";
+
+export interface Parts {
+  readonly manifest: Manifest;
+  readonly items: ItemTable;
+  readonly tables: ReadonlyMap<string, Table>;
+  readonly models: ReadonlyMap<string, Model>;
+  /** Vectors at length 1 that similar items are found by, or null where the export has none. */
+  readonly units: () => Table | null;
+}
+
+/**
+ * Fetches an export whole.
+ *
+ * @param base - the folder's address, which ends with a slash.
+ * @throws ExportError - it is missing, incomplete, damaged, foreign or newer; the file is named.
+ */
+export async function fetchParts(base: URL, options: RuntimeOptions): Promise<Parts> {
+  const manifest = await fetchManifest(base);
+  const models = namesOfModels(manifest);
+  const [files, ort] = await Promise.all([fetchFiles(base, manifest.files), models.length ? startRuntime(options) : null]);
+  const items = await readItems(manifest, files.get(manifest.items.file)!);
+  const tables = readTables(manifest, files);
+  checkColumns(manifest, base.href);
+  const opened = new Map<string, Model>();
+  for (const name of models) opened.set(name, await Model.open(ort!, name, files.get(name)!));
+  const { diversityTable } = manifest;
+  let units: Table | undefined;
+  return {
+    manifest, items, tables, models: opened,
+    units: () => (diversityTable === null ? null : (units ??= unitRows(tables.get(diversityTable)!))),
+  };
+}
+
+function namesOfModels({ retrieve, rank }: Manifest): string[] {
+  const models = retrieve.flatMap((each) => (each.kind === "nearest" ? [each.model] : []));
+  return [...new Set(rank ? [...models, rank.model] : models)];
+}
+
+/** Decodes each file once, whichever tables it stands for. */
+function readTables(manifest: Manifest, files: ReadonlyMap<string, Bytes>): Map<string, Table> {
+  const decoded = new Map<string, Table>(), tables = new Map<string, Table>();
+  for (const [name, entry] of manifest.tables) {
+    const key = `${entry.file} ${entry.encoding} ${entry.dim}`;
+    const table = decoded.get(key) ?? decodeTable(name, entry, files.get(entry.file)!);
+    decoded.set(key, table);
+    tables.set(name, table);
+  }
+  return tables;
+}
+
+/** The rules' columns must be in the item table. */
+function checkColumns(manifest: Manifest, where: string): void {
+  for (const stage of manifest.postrank) {
+    const column = stage.kind === "Diversity" ? stage.by : "column" in stage ? stage.column : null;
+    if (column !== null && !manifest.items.columns.has(column)) {
+      throw new ExportError(`${stage.kind} names the column '${column}', which the item table lacks`, where, EXPORT_AGAIN);
+    }
+    if (stage.kind === "Diversity" && stage.by === null && manifest.diversityTable === null) {
+      throw new ExportError("Diversity has no vectors to compare items by", where, EXPORT_AGAIN);
+    }
+  }
+}

@@ -59,6 +59,7 @@ def test_the_scores_are_those_of_the_ridge_regression(folder, history, judged):
 def test_neighbours_of_what_was_liked_rise_and_of_what_was_disliked_fall(tmp_path):
     random = np.random.default_rng(4)
     vectors = random.normal(size=(31, 6)).astype(np.float32)
+    vectors[3] = 1.0  # the query without a history likes that
     vectors[2], vectors[4] = vectors[1] + 0.01, vectors[3] + 0.01
     case = make_case(items=30, retrieve=(NEAREST,), tables={"vectors": vectors})
     device = Device.load(case.write(tmp_path / "export"))

@@ -28,7 +28,7 @@ def adapted(vectors: np.ndarray, query: np.ndarray, signs: Mapping[int, int]) ->
     centre, deviation = scores[1:].mean(), scores[1:].std()
     normal, right = ridge * np.eye(len(query)), np.zeros(len(query))
     for row, sign in signs.items():
-        lacking = centre + 3 * sign * deviation - scores[row]
+        lacking = centre + (3 * deviation if sign > 0 else 0.0) - scores[row]
         residual = max(lacking, 0.0) if sign > 0 else min(lacking, 0.0)
         normal += np.outer(table[row] - mean, table[row] - mean)
         right += residual * (table[row] - mean)

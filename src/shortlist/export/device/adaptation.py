@@ -13,8 +13,9 @@ from shortlist.export.tables import Float32Array
 
 # How many of the latest judgements count: a system of so many equations is solved at every request.
 LATEST = 64
-# What a judgement aims at, in deviations of the user's scores from their mean. With three, a liked item ends
-# among the best of a thousand where scores are about normal.
+# What a liked item aims at, in deviations of the user's scores above their mean: among the best of a thousand
+# where scores are about normal. A disliked one aims at the mean: people dislike what they chose to see, so
+# its neighbours are still better than most, and an aim as far below the mean buries what they would like.
 REACH = 3.0
 
 
@@ -85,8 +86,8 @@ def adapted_scores(space: VectorSpace, query: NDArray[np.float32], feedback: Fee
 
     Bayesian linear regression with the tower's query as prior mean. Item vectors are centred, `x = v - mean`,
     since what all items share says nothing about one. A liked item should score 3 deviations above the mean
-    of the user's scores, a disliked one 3 below; what lacks of that is its residual `e`, and an item that is
-    there already has none. The posterior mean is
+    of the user's scores or more, a disliked one the mean or less; what is amiss is its residual `e`. The
+    posterior mean is
 
         q' = q + X^T (X X^T + lambda I)^-1 e,        lambda = mean |x|^2 over the catalogue
 
@@ -108,8 +109,8 @@ def adapted_scores(space: VectorSpace, query: NDArray[np.float32], feedback: Fee
         return scores
     rows, signs = feedback.latest()
     known = scores[1:].astype(np.float64)
-    missing = known.mean() + signs * REACH * known.std() - scores[rows]
-    residuals = signs * np.maximum(signs * missing, 0.0)
+    aims = known.mean() + np.where(signs > 0, REACH, 0.0) * known.std()
+    residuals = signs * np.maximum(signs * (aims - scores[rows]), 0.0)
     centred = space.vectors[rows].astype(np.float64) - space.mean  # [n, dim]
     kernel = centred @ centred.T + space.variance * np.eye(len(rows))
     step = np.linalg.solve(kernel, residuals) @ centred  # [dim]

@@ -5,7 +5,7 @@
 import { products } from "./tables.js";
 /** Judgements that count: the latest ones. */
 const COUNTED = 64;
-/** How far from the mean score a judged item is drawn, in standard deviations. */
+/** How far above the mean score a liked item is drawn, in standard deviations; a disliked one is drawn to the mean. */
 const REACH = 3;
 /** Which items were liked and disliked. */
 export class Taste {
@@ -54,8 +54,7 @@ export function adapted(table, spread, query, scores, judgements) {
     const { dim, values } = table, { mean } = spread, { centre, deviation } = moments(scores);
     const apart = judgements.map(([row]) => Float64Array.from({ length: dim }, (_, i) => values[row * dim + i] - mean[i]));
     const missing = judgements.map(([row, sign]) => {
-        const gap = centre + sign * REACH * deviation - scores[row];
-        return sign > 0 ? Math.max(0, gap) : Math.min(0, gap);
+        return sign > 0 ? Math.max(0, centre + REACH * deviation - scores[row]) : Math.min(0, centre - scores[row]);
     });
     const gram = apart.map((x, i) => Float64Array.from(apart, (y, j) => dot(x, y) + (i === j ? spread.variance : 0)));
     const weights = solve(gram, missing), moved = new Float32Array(dim), delta = new Float64Array(dim);

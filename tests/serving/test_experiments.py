@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +279,16 @@ def test_exposures_come_back_as_they_were_kept(store: Store):
     assert store.exposures_since(one, 10) == [(two, second)]
     assert store.exposures_since(0, 1) == [(one, first)]
     assert store.exposures_since(two, 10) == []
+
+
+def test_a_score_that_is_not_finite_does_not_cost_the_exposure(store: Store):
+    kept = replace(exposure(1), items=("a", "b", "c"), scores=(math.nan, math.inf, 0.5))
+    store.add_exposures([kept, exposure(2)])
+    (_, found), (_, other) = store.exposures_since(0, 10)
+    assert found.items == kept.items
+    assert [math.isnan(score) for score in found.scores] == [True, True, False]
+    assert other == exposure(2)
+    assert exposure_table(store)["scores"].list.last().to_list() == [0.5, -1.0]
 
 
 def test_exposures_are_erased_with_their_user(store: Store):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +24,7 @@ class Exposure:
         probability: that this user's list came from this arm; for a shadow, that the shadow was asked.
         bundle: that answered.
         items: the list, best first.
-        scores: of the items.
+        scores: of the items; what is not finite comes back from a store as NaN.
         shown: whether the user was shown the list.
         context: of the request.
     """
@@ -44,7 +45,9 @@ class Exposure:
 def to_row(exposure: Exposure) -> tuple[str, str, int, str, str, float, str, int, str]:
     """An exposure as `FIELDS`; the list and the context are JSON."""
     each = exposure
-    content = json.dumps([each.items, each.scores, each.context], separators=(",", ":"), allow_nan=False)
+    # A ranker that has gone astray must not cost the note that a user was shown its list.
+    scores = [score if math.isfinite(score) else None for score in each.scores]
+    content = json.dumps([each.items, scores, each.context], separators=(",", ":"), allow_nan=False)
     facts = (each.id, each.user, each.time, each.experiment, each.arm, each.probability, each.bundle)
     return *facts, int(each.shown), content
 
@@ -62,7 +65,7 @@ def from_row(row: Sequence[Any]) -> Exposure:
         probability,
         bundle,
         tuple(items),
-        tuple(scores),
+        tuple(math.nan if score is None else score for score in scores),
         bool(shown),
         context,
     )

@@ -87,13 +87,14 @@ class Workers:
 
     def _start(self, folder: Path, number: int) -> None:
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
+        listening = self.listening.fileno()  # asked once, since a signal may close it at any moment
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "shortlist.serving.http.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
-            pass_fds=[self.listening.fileno()],
+            pass_fds=[listening],
             start_new_session=True,  # Ctrl-C reaches this process alone, which tells the others
         )
         self._processes[number] = process
@@ -103,7 +104,7 @@ class Workers:
                 **asdict(self.settings),
                 "bundles": self.settings.bundles or self.bundle.resolve().parent,
             },
-            "socket": self.listening.fileno(),
+            "socket": listening,
             "folder": str(folder),
             "number": number,
         }

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from serving.serving_cases import Client, within_a_second
@@ -86,6 +89,26 @@ def test_an_id_that_is_none_is_refused(client: Client, id_: str):
         assert client.request(method, f"/v1/{path}/{id_}").status_code == 400, (method, path)
 
 
+@pytest.mark.parametrize("id_", ["a/b", "/", "a%2Fb", "u/history", "ü/é ?#"])
+def test_an_id_may_hold_slashes_where_they_are_percent_encoded(client: Client, id_: str):
+    path = quote(id_, safe="")
+    assert client.put(f"/v1/users/{path}", json={"features": {}}).json() == {"user": id_}
+    assert client.get(f"/v1/users/{path}").json()["user"] == id_
+    assert client.get(f"/v1/users/{path}/history").json()["user"] == id_
+    assert client.put(f"/v1/items/{path}", json={"columns": NEW}).json()["id"] == id_
+    assert within_a_second(lambda: client.get(f"/v1/items/{path}").status_code == 200)
+    assert len(client.get(f"/v1/similar/{path}", params={"k": 3}).json()["items"]) == 3
+    assert client.delete(f"/v1/items/{path}").json()["id"] == id_
+
+
+def test_an_encoded_slash_parts_no_path(client: Client):
+    for path in ("/v1%2Fbundles", "/v1/users/a%2Fhistory/history/more", "/v1/models/a%2Fb:predict"):
+        answer = client.get(path)
+        assert answer.status_code in (404, 405), path
+        assert answer.json()["error"]
+    assert client.get("/v1/models/default%2F").status_code == 404
+
+
 def test_an_event_to_come_is_refused(client: Client):
     event = {"id": "1", "user": "eve", "item": "i001", "time": 99_999_999_999}
     answer = client.post("/v1/events", json={"events": [event]})
@@ -103,6 +126,17 @@ def test_bundles_take_turns(client: Client):
     assert (answer["items"], answer["bundle"]) == ([], swapped["current"])
     assert client.post("/v1/bundles", json={"rollback": True}).json()["current"] == first
     assert client.post("/v1/recommend", json=asked).json()["bundle"] == first
+
+
+def test_changes_of_the_bundle_that_wait_hold_up_nobody(client: Client):
+    shelf = client.app.state.service.shelf
+    with ThreadPoolExecutor(8) as pool:
+        with shelf._changing:  # as while a bundle is warmed
+            changes = [pool.submit(client.post, "/v1/bundles", json={"path": "second"}) for _ in range(6)]
+            time.sleep(0.2)
+            assert pool.submit(client.get, "/readyz").result(5).status_code == 200
+            assert not any(each.done() for each in changes)
+        assert {each.result().status_code for each in changes} == {200}
 
 
 def test_items_of_the_store_are_in_the_next_bundle_too(client: Client):

@@ -66,6 +66,7 @@ class Service:
         self.trials = Trials(self.store, self._main, self._open_desk, self.telemetry)
         self._events = Batcher(self._keep, name="events", size=REQUESTS_A_COMMIT)
         self._others = ThreadPoolExecutor(4, thread_name_prefix="others")
+        self._changes = ThreadPoolExecutor(1, thread_name_prefix="changes")
         self._following: list[asyncio.Task[None]] = []
         self.lines = None if settings.log is None else JsonLines(settings.log)
 
@@ -88,6 +89,7 @@ class Service:
         await self._main.queue.close()
         await self.trials.close()
         await self._events.close()
+        self._changes.shutdown()
         self._others.shutdown()
         self.store.close()
         if self.tracing is not None:
@@ -108,8 +110,8 @@ class Service:
         until = time.monotonic() + self.settings.budget
         return await self.trials.recommend(request, partial(self._ask, request), until=until)
 
-    def change_bundle(self, path: str | None) -> Bundles:
-        """Answer from another bundle, here and in the other workers.
+    async def change_bundle(self, path: str | None) -> Bundles:
+        """Answer from another bundle, here and in the other workers; one change after the other.
 
         Args:
             path: of the bundle; None goes back to the one before.
@@ -117,9 +119,9 @@ class Service:
         Raises:
             Error: it cannot be used.
         """
-        if self.fleet is not None:
-            return self.fleet.change(self.shelf, path)
-        return self.shelf.roll_back() if path is None else self.shelf.use(path)
+        work = partial(self._change_bundle, path)
+        # In a thread of its own: what takes seconds must not keep waiting those whose work takes none.
+        return await asyncio.get_running_loop().run_in_executor(self._changes, calmly, work)
 
     async def keep(self, events: Sequence[Event]) -> int:
         """Keep events; how many were new. They are on the disk when this returns."""
@@ -152,13 +154,19 @@ class Service:
         except OSError as error:  # the change is made, and its client must not be told otherwise
             log.error("audit %s (%s cannot be written: %s)", line, self.settings.audit, error)
 
+    def _change_bundle(self, path: str | None) -> Bundles:
+        if self.fleet is not None:
+            return self.fleet.change(self.shelf, path)
+        return self.shelf.roll_back() if path is None else self.shelf.use(path)
+
     async def _ask(self, request: RecommendRequest, desk: Desk) -> Recommended:
         """An answer of one bundle."""
         budget = self.settings.budget
         here = None if self.tracing is None else self.tracing.here()
         job = Timed(request, time.monotonic() + LATE * budget, here)
         try:
-            answer = await asyncio.wait_for(desk.queue.do(job), budget)
+            async with asyncio.timeout(budget):
+                answer = await desk.queue.do(job)
         except TimeoutError:
             self.telemetry.fallbacks.inc()
             return desk.shelf.engine.fallback(request)

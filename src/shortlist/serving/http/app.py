@@ -6,18 +6,22 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from shortlist.serving.http.endpoint import Endpoint, encoded
 from shortlist.serving.routes import OPERATIONS
 from shortlist.serving.schemas.api import Failure, Problem
 from shortlist.serving.service import Service
 from shortlist.serving.settings import ServerSettings
+
+ESCAPED_SLASH = "\udc2f"  # a %2F while a path is taken apart; half a character, which no path holds
 
 
 def create_app(bundle: str | Path, settings: ServerSettings | None = None) -> Starlette:
@@ -52,13 +56,29 @@ def application(service: Service) -> Starlette:
         await service.close()
 
     routes = [
-        Route(each.path, Endpoint(each, service), methods=[each.method], name=each.name)
+        _Route(each.path, Endpoint(each, service), methods=[each.method], name=each.name)
         for each in OPERATIONS
     ]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _no_route})
     app.router.redirect_slashes = False
     app.state.service = service
     return app
+
+
+class _Route(Route):
+    """A route whose ids may hold slashes, which come percent-encoded."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether a path is this route's; in the decoded path it can no longer be seen where an id ends."""
+        raw: bytes = scope.get("raw_path") or b""
+        if b"%" not in raw:
+            return super().matches(scope)
+        segments = [unquote(each).replace("/", ESCAPED_SLASH) for each in raw.decode("latin-1").split("/")]
+        match, found = super().matches({**scope, "path": "/".join(segments)})
+        if "path_params" in found:
+            given = found["path_params"].items()
+            found["path_params"] = {name: value.replace(ESCAPED_SLASH, "/") for name, value in given}
+        return match, found
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -21,7 +21,7 @@ async def change(service: Service, call: Call[BundleRequest]) -> Bundles:
     path = call.body.path
     if (path is None) != call.body.rollback:
         raise Refusal(400, "give either a path or rollback: true", where="the body")
-    return await service.do(lambda: service.change_bundle(path))
+    return await service.change_bundle(path)
 
 
 OPERATIONS = (

@@ -14,7 +14,7 @@ import msgspec
 
 from shortlist.serving.operations import Operation, Text
 from shortlist.serving.routes import OPERATIONS
-from shortlist.serving.schemas.api import Failure
+from shortlist.serving.schemas.api import ID_PATTERN, Failure
 from shortlist.serving.schemas.model_servers import ErrorText
 
 FAILURES = {
@@ -112,9 +112,10 @@ def _operation(each: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _path_parameters(each: Operation) -> list[dict[str, Any]]:
-    schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[^/]+$"}
+    name = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[^/]+$"}
+    kinds = {"id": name | {"pattern": ID_PATTERN, "description": "percent-encoded, slashes too"}}
     names = re.findall(r"\{(\w+)\}", each.path)
-    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in names]
+    return [{"name": key, "in": "path", "required": True, "schema": kinds.get(key, name)} for key in names]
 
 
 def _query_parameters(each: Operation) -> list[dict[str, Any]]:

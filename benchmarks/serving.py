@@ -1,9 +1,14 @@
-"""The server under load: 1,000 → 200 → 12 with the default ranker, the load from a second process."""
+"""The server under load: 1,000 → 200 → 12 with the default ranker, the load from a second process.
+
+Beside it, in turn, a peer without HTTP, ranking and post-ranking: TensorFlow Recommenders' SavedModel, a
+query tower and the BruteForce layer over the same vectors, called in its own process for one user at a time.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -14,15 +19,19 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from benchmarks.harness import Figure
+from benchmarks import peers
+from benchmarks.harness import Figure, interleave, ratio_of_medians
 
-DIM = 64
+DIM, SIZE = 64, 12
 USERS, QUICK_USERS = 20_000, 4_000
 MANY, QUICK_MANY = 1_000_000, 60_000  # both are searched through the approximate index
 FEW = 10_000
 RATE, SECONDS, QUICK_SECONDS = 100, 30.0, 4.0
 CONNECTIONS = 32
+ROUNDS, QUICK_ROUNDS = 7, 3  # beside the peer
+ROUND_SECONDS, CALLS = 2.0, 50  # of a round: how long we are asked, and how often the peer
 SERVE = "from shortlist.cli import main; main()"
 
 
@@ -31,12 +40,19 @@ def run(*, quick: bool) -> list[Figure]:
     seconds = QUICK_SECONDS if quick else SECONDS
     with tempfile.TemporaryDirectory() as folder:
         users = QUICK_USERS if quick else USERS
-        many = measure(Path(folder) / "many", QUICK_MANY if quick else MANY, users, seconds)
+        many = measure(
+            Path(folder) / "many",
+            QUICK_MANY if quick else MANY,
+            users,
+            seconds,
+            rounds=QUICK_ROUNDS if quick else ROUNDS,
+        )
         few = measure(Path(folder) / "few", FEW, users, seconds)
     return [
         Figure("million_p99_ms_at_100", many["steady"]["p99_ms"], "ms", 15, at_least=False),
         Figure("million_p50_ms_at_100", many["steady"]["p50_ms"], "ms"),
         Figure("million_saturation_rps", many["full"]["rps"], "requests/s"),
+        *many["beside"],
         Figure("tenk_p99_ms_at_100", few["steady"]["p99_ms"], "ms"),
         Figure("tenk_p50_ms_at_100", few["steady"]["p50_ms"], "ms"),
         Figure("tenk_saturation_rps", few["full"]["rps"], "requests/s", 500),
@@ -45,9 +61,11 @@ def run(*, quick: bool) -> list[Figure]:
     ]
 
 
-def measure(folder: Path, items: int, users: int, seconds: float) -> dict[str, Any]:
-    """Train a bundle, serve it, and ask it steadily, then as much as it can answer."""
-    save_funnel(folder / "bundle", items, users)
+def measure(folder: Path, items: int, users: int, seconds: float, *, rounds: int = 0) -> dict[str, Any]:
+    """Train a bundle, serve it, and ask it steadily, then as much as it can answer, then beside the peer."""
+    folder.mkdir()
+    vectors = folder / "vectors.npy"
+    np.save(vectors, save_funnel(folder / "bundle", items, users))
     with serving(folder / "bundle", folder) as (port, process):
         load(port, users, 2.0)  # warm
         steady = load(port, users, seconds, RATE)
@@ -55,27 +73,57 @@ def measure(folder: Path, items: int, users: int, seconds: float) -> dict[str, A
         full = load(port, users, seconds)
         cpu_ms = 1000 * (cpu_seconds(process) - before) / (full["rps"] * seconds)
         resident = memory_mb(process)
+        beside = beside_peer(port, vectors, users, rounds) if rounds else []
     for each in (steady, full):
         if set(each["statuses"]) != {"200"}:
             print(f"{items} items: {each['statuses']}")
-    return {"steady": steady, "full": full, "cpu_ms": cpu_ms, "resident_mb": resident}
+    return {"steady": steady, "full": full, "cpu_ms": cpu_ms, "resident_mb": resident, "beside": beside}
 
 
-def save_funnel(path: Path, items: int, users: int, *, seed: int = 0) -> None:
-    """A funnel over made-up events: two towers, the default ranker of an item's features, diversity."""
+def beside_peer(port: int, vectors: Path, users: int, rounds: int) -> list[Figure]:
+    """The median of our answers at 100 requests a second, and of the peer's calls, in turn."""
+    folder = vectors.with_name("tfrs")
+    with peers.started("tfrs", "serving_tfrs.py", vectors, users, SIZE, folder) as ask:
+        ask(None)
+        taken = interleave(
+            {
+                "ours": lambda: float(load(port, users, ROUND_SECONDS, RATE)["p50_ms"]),
+                "tfrs": lambda: 1000 * statistics.median(ask(str(CALLS))),
+            },
+            rounds,
+        )
+    ratio, spread = ratio_of_medians(taken["tfrs"], taken["ours"])
+    return [
+        Figure("p50_vs_tfrs_bruteforce", ratio, "", 1, spread=spread),
+        *(
+            Figure(f"p50_{who}_beside", statistics.median(times), "ms", spread=(min(times), max(times)))
+            for who, times in taken.items()
+        ),
+    ]
+
+
+def save_funnel(path: Path, items: int, users: int, *, seed: int = 0) -> NDArray[np.float32]:
+    """A funnel over made-up events: two towers, the default ranker of an item's features, diversity.
+
+    Returns:
+        `[items, 64]` the vectors that are searched.
+    """
     import shortlist as sl
 
     data = made_up(items, users, seed=seed)
     earlier, recent = data.split_leave_last_out(count=1)
     ranker = sl.Ranker(candidate=[sl.Tags("genres"), sl.Number("price")], scores=["score_towers"])
     sl.rank.fit(ranker, [sl.retrieve.Nearest(_towers(earlier), k=100, name="towers")], recent, epochs=1)
+    towers = _towers(data)
     funnel = sl.Funnel(
-        retrieve=[sl.retrieve.Nearest(_towers(data), k=1000, name="towers")],
+        retrieve=[sl.retrieve.Nearest(towers, k=1000, name="towers")],
         rank=sl.rank.Scored(ranker, keep=200),
         postrank=[sl.postrank.Diversity(0.05)],
-        size=12,
+        size=SIZE,
     )
     funnel.save(path)
+    vectors: NDArray[np.float32] = towers.item_vectors[1:].numpy()
+    return vectors
 
 
 def _towers(data: Any) -> Any:

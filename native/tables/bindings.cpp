@@ -156,6 +156,23 @@ void pool_mean_factors(Ids ids, Ids offsets, Array<float, 1> factors) {
   mean_factors(bags, factors.data());
 }
 
+void add_bag_means(Array<const float, 2> weight, Ids ids, Ids offsets, Factors row_scores, Factors distance_scores,
+                   Array<float, 2> sums, std::int64_t column, int threads) {
+  require_rows(ids, weight.shape(0));
+  const Bags bags = bags_of(ids, offsets, {});
+  require(row_scores.is_valid() == distance_scores.is_valid(), "scores of rows and of distances come together");
+  require(!row_scores.is_valid() || row_scores.shape(0) == weight.shape(0), "row_scores must be [rows]");
+  const auto distances = distance_scores.is_valid() ? static_cast<std::int64_t>(distance_scores.shape(0)) : 0;
+  for (std::int64_t bag = 0; distance_scores.is_valid() && bag < bags.count; ++bag)
+    require(bags.offsets[bag + 1] - bags.offsets[bag] <= distances, "a bag is longer than distance_scores");
+  const auto dim = static_cast<std::int64_t>(weight.shape(1)), width = static_cast<std::int64_t>(sums.shape(1));
+  require(static_cast<std::int64_t>(sums.shape(0)) == bags.count && column >= 0 && column <= width - dim,
+          "sums must be [bags, width], with room for the rows from the column on");
+  const Scores scores = {data_or_null(row_scores), data_or_null(distance_scores)};
+  nb::gil_scoped_release unlocked;
+  add_means(weight.data(), dim, bags, scores, sums.data() + column, width, threads);
+}
+
 // Asks the system for large pages, so that a random row costs no walk through the table of pages. Where there are
 // none nothing happens.
 void advise_huge_pages(std::uintptr_t address, std::size_t bytes) {
@@ -193,6 +210,9 @@ void bind(nb::module_& m) {
   bind_rows<Bfloat16>(m);
   m.def("pool_mean_factors", &pool_mean_factors, "ids"_a.noconvert(), "offsets"_a.noconvert(),
         "factors"_a.noconvert());
+  m.def("add_bag_means", &add_bag_means, "weight"_a.noconvert(), "ids"_a.noconvert(), "offsets"_a.noconvert(),
+        "row_scores"_a.noconvert().none(), "distance_scores"_a.noconvert().none(), "sums"_a.noconvert(), "column"_a,
+        "threads"_a);
   m.def("advise_huge_pages", &advise_huge_pages, "address"_a, "bytes"_a);
 }
 

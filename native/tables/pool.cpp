@@ -1,13 +1,17 @@
 #include "pool.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <type_traits>
+#include <vector>
 
 #include "../team.hpp"
 #include "prefetch.hpp"
 
 namespace shortlist::tables {
 namespace {
+
+constexpr float kSteepest = 30.0f, kLeast = 1e-30f;  // as in HistoryEncoder, whose scores stay small
 
 // Shares `count` things out: `work(begin, end)` for each thread.
 template <class Work>
@@ -43,6 +47,21 @@ template <class Number>
 float product(const RowKernels& kernels, const Number* row, const float* other, std::int64_t dim) {
   if constexpr (std::is_same_v<Number, float>) return kernels.dot(row, other, dim);
   else return kernels.dot_half(row, other, dim);
+}
+
+// How much each id of a bag counts; those that are 0 do not.
+void set_shares(const std::int64_t* ids, std::int64_t count, const Scores& scores, std::vector<float>& shares) {
+  shares.assign(static_cast<std::size_t>(count), 0.0f);
+  float sum = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    if (ids[i] == 0) continue;
+    float power = 1;
+    if (scores.of_row != nullptr)
+      power = std::exp(std::clamp(scores.of_row[ids[i]] + scores.of_distance[count - 1 - i], -kSteepest, kSteepest));
+    shares[static_cast<std::size_t>(i)] = power;
+    sum += power;
+  }
+  for (float& each : shares) each /= std::max(sum, kLeast);
 }
 
 }  // namespace
@@ -94,6 +113,23 @@ void factor_gradients(const Number* weight, std::int64_t dim, const Bags& bags, 
               factors[i] = bags.ids[i] == 0 ? 0.0f : product(kernels, row, gradients + bag * dim, dim);
             }
         });
+}
+
+void add_means(const float* weight, std::int64_t dim, const Bags& bags, const Scores& scores, float* sums,
+               std::int64_t stride, int threads) {
+  const RowKernels& kernels = row_kernels();
+  share(bags, dim * static_cast<std::int64_t>(sizeof(float)), threads, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> shares;
+    for (std::int64_t bag = begin; bag < end; ++bag) {
+      const std::int64_t first = bags.offsets[bag], count = bags.offsets[bag + 1] - first;
+      const std::int64_t* ids = bags.ids + first;
+      for (std::int64_t i = 0; i < count; ++i) ask_for(weight + ids[i] * dim, dim);
+      set_shares(ids, count, scores, shares);
+      float* sum = sums + bag * stride;
+      for (std::int64_t i = 0; i < count; ++i)
+        if (ids[i] != 0) kernels.add_scaled(sum, weight + ids[i] * dim, shares[static_cast<std::size_t>(i)], dim);
+    }
+  });
 }
 
 void mean_factors(const Bags& bags, float* factors) {

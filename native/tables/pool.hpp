@@ -24,6 +24,16 @@ void gather(const Number* weight, std::int64_t dim, const std::int64_t* ids, std
 template <class Number>
 void pool(const Number* weight, std::int64_t dim, const Bags& bags, float* sums, int threads);
 
+// What decides how much an id of a bag counts: a softmax of these two scores over the bag.
+struct Scores {
+  const float* of_row;       // [rows]; null where all ids count alike
+  const float* of_distance;  // by the distance from the bag's end, as long as the longest bag
+};
+
+// Adds the mean of the rows of each bag, weighted by the softmax of the scores, to sums + bag * stride.
+void add_means(const float* weight, std::int64_t dim, const Bags& bags, const Scores& scores, float* sums,
+               std::int64_t stride, int threads);
+
 // How the sums' gradients [count, dim] reach the factors: [total].
 template <class Number>
 void factor_gradients(const Number* weight, std::int64_t dim, const Bags& bags, const float* gradients, float* factors,

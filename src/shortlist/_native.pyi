@@ -124,6 +124,16 @@ def pool_factor_gradients(
 def pool_mean_factors(
     ids: NDArray[np.int64], offsets: NDArray[np.int64], factors: NDArray[np.float32]
 ) -> None: ...
+def add_bag_means(
+    weight: NDArray[np.float32],
+    ids: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    row_scores: NDArray[np.float32] | None,
+    distance_scores: NDArray[np.float32] | None,
+    sums: NDArray[np.float32],
+    column: int,
+    threads: int,
+) -> None: ...
 
 LEAF_BLOCK: int
 LEAF_MAX_DIM: int

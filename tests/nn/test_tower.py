@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import shortlist as sl
-from shortlist.data.feature_space import FeatureSpace
+from shortlist.data.feature_space import FeatureSpace, take
 from shortlist.errors import ConfigError, NotFittedError
 
 DATA = sl.Dataset(
@@ -67,6 +67,35 @@ def test_every_kind_of_feature_becomes_an_embedding_with_finite_gradients(featur
     assert embedding.shape == (len(next(iter(batch.values()))), 8)
     (embedding * torch.randn(8)).sum().backward()
     assert all(each.grad is not None and each.grad.isfinite().all() for each in tower.parameters())
+
+
+@pytest.mark.parametrize("hidden", [(), (16,)])
+@pytest.mark.parametrize("normalise", [True, False])
+@pytest.mark.parametrize(("features", "batch"), [(QUERY, REQUESTS), (CANDIDATE, ITEMS)])
+def test_requests_that_wait_are_embedded_as_by_the_layers(features, batch, normalise, hidden):
+    tower = built(features, hidden=hidden, normalise=normalise, dropout=0.3)
+    with torch.no_grad():
+        for name, weight in tower.named_parameters():
+            if name.endswith("_score"):
+                weight.normal_()
+    tower.eval()
+    torch.testing.assert_close(tower.embed(batch), tower(batch).detach(), rtol=1e-5, atol=1e-6)
+    first = {name: take(entry, torch.tensor([1])) for name, entry in batch.items()}
+    torch.testing.assert_close(tower.embed(first), tower.embed(batch)[1:2], rtol=1e-6, atol=1e-6)
+
+
+def test_a_tower_in_training_or_with_a_forward_of_its_own_is_embedded_by_that():
+    class Doubled(sl.Tower):
+        def forward(self, batch):
+            return 2 * super().forward(batch)
+
+    torch.manual_seed(0)
+    doubled = Doubled(CANDIDATE, dim=8).build(SPACE).eval()
+    assert doubled.embed(ITEMS).equal(doubled(ITEMS))
+    training = built(CANDIDATE, dropout=0.5)
+    assert not training.embed(ITEMS).equal(training.embed(ITEMS))
+    with pytest.raises(NotFittedError, match="no layers yet"):
+        sl.Tower(CANDIDATE, dim=8).embed(ITEMS)
 
 
 def test_without_hidden_layers_the_embedding_is_the_sum_of_the_features():

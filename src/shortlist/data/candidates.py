@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from shortlist.data.ragged import Ragged, offsets_from_lengths
+from shortlist.data.ragged import Ragged
 from shortlist.errors import ShapeError
 from shortlist.kernels.lists import list_best
 
@@ -60,9 +60,11 @@ class Candidates:
             positions: `[n]` int64 positions into `items.values`, request after request.
             lengths: `[batch]` int64, how many of them belong to each request; sums to `n`.
         """
-        items = Ragged(self.items.values[positions], offsets_from_lengths(lengths))
-        features = {name: column[positions] for name, column in self.features.items()}
-        return Candidates(items, self.scores[positions], self.sources[positions], features)
+        picked = self.items.values.index_select(0, positions)
+        items = Ragged.single(picked) if len(self) == 1 else Ragged.from_lengths(picked, lengths)
+        features = {name: column.index_select(0, positions) for name, column in self.features.items()}
+        scores, sources = (column.index_select(0, positions) for column in (self.scores, self.sources))
+        return Candidates(items, scores, sources, features)
 
     def keep(self, mask: Tensor) -> Candidates:
         """Drop the candidates whose mask is false; the order stays.
@@ -91,6 +93,10 @@ class Candidates:
 
     def top(self, k: int) -> Candidates:
         """The first `k` of each request, in their present order."""
+        if len(self) == 1:
+            features = {name: column[:k] for name, column in self.features.items()}
+            items = Ragged.single(self.items.values[:k])
+            return Candidates(items, self.scores[:k], self.sources[:k], features)
         first = (self.items.positions() < k).nonzero().flatten()
         return self.take(first, self.lengths.clamp(max=k))
 
@@ -122,6 +128,9 @@ class Candidates:
             scores: `[batch, width]` float32.
             source: number of the retriever that found them.
         """
+        if items.shape[0] == 1 and bool(items.all()):  # a lone request, which waits
+            row = Ragged.single(items[0])
+            return cls(row, scores[0], torch.full_like(row.values, 1 << source))
         found = items != 0
         if items.numel() and bool(found.all()):  # as usual, and then nothing need be picked
             bounds = torch.arange(0, items.numel() + 1, items.shape[1], device=items.device)

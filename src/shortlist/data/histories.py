@@ -85,4 +85,6 @@ def requests_after(data: Dataset, people: Tensor, *, length: int | None, at: int
 
 
 def _known_users(data: Dataset, people: Tensor) -> Tensor:
+    if data.people is data.user_vocabulary:
+        return people
     return torch.where(people < len(data.user_vocabulary), people, 0)

@@ -51,6 +51,18 @@ class Lookup:
             return self._find_by_search(values)
         return self._find_by_join(values)
 
+    def find_numbers(self, numbers: Int64Array) -> Int64Array:
+        """As `find`, for integers that are in an array already.
+
+        Args:
+            numbers: `[n]`; the ids are integers too.
+        """
+        if len(self.ids) == 0 or not self._dense:
+            return self.find(pl.Series(numbers))
+        inside = (numbers >= self._lowest) & (numbers <= self._highest)
+        # A far value may wrap round in the subtraction; `inside` has already refused it.
+        return self._table[np.where(inside, numbers - np.int64(self._lowest), len(self._table) - 1)]
+
     @cached_property
     def _dense(self) -> bool:
         return self._highest - self._lowest <= DENSE_SPAN * len(self.ids) + 1024
@@ -70,13 +82,11 @@ class Lookup:
         return table
 
     def _find_in_table(self, values: pl.Series) -> Int64Array:
-        missing = values.null_count() > 0
-        numbers = (values.fill_null(self._lowest) if missing else values).to_numpy()
-        inside = (numbers >= self._lowest) & (numbers <= self._highest)
-        if missing:
-            inside &= values.is_not_null().to_numpy()
-        # A far value may wrap round in the subtraction; `inside` has already refused it.
-        return self._table[np.where(inside, numbers - np.int64(self._lowest), len(self._table) - 1)]
+        if values.null_count() == 0:
+            return self.find_numbers(values.to_numpy())
+        found = self.find_numbers(values.fill_null(self._lowest).to_numpy())
+        found[values.is_null().to_numpy()] = 0
+        return found
 
     @cached_property
     def _sorted(self) -> tuple[int, NDArray[Any], Int64Array]:

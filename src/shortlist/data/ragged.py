@@ -40,7 +40,7 @@ class Ragged:
                 remedy="pass the running total of the rows' lengths, starting with 0",
             )
         # An array's numbers are looked at in a tenth of the time that a tensor's take.
-        ends = offsets.detach().numpy() if offsets.device.type == "cpu" else offsets
+        ends = offsets.numpy() if offsets.is_cpu else offsets
         if int(ends[0]) != 0 or int(ends[-1]) != self.values.shape[0]:
             raise ShapeError(
                 f"offsets run from {int(ends[0])} to {int(ends[-1])} but there are {len(self.values)} values",
@@ -71,12 +71,16 @@ class Ragged:
 
     def row_ids(self) -> Tensor:
         """`[total]` int64 row number of each value."""
+        if len(self) == 1:
+            return torch.zeros(self.values.shape[0], dtype=torch.int64, device=self.device)
         rows = torch.arange(len(self), device=self.device)
         return rows.repeat_interleave(self.lengths, output_size=len(self.values))
 
     def positions(self) -> Tensor:
         """`[total]` int64 position of each value within its row, from 0."""
         everywhere = torch.arange(len(self.values), device=self.device)
+        if len(self) == 1:
+            return everywhere
         return everywhere - self.offsets[:-1].repeat_interleave(self.lengths, output_size=len(self.values))
 
     def take(self, rows: Tensor) -> Ragged:
@@ -86,10 +90,10 @@ class Ragged:
             rows: `[n]` int64 row numbers.
 
         Returns:
-            A Ragged of `n` rows.
+            A Ragged of `n` rows; a single one shares the memory of its values.
         """
-        lengths = self.lengths[rows]
-        return gather_windows(self.values, self.offsets[rows], lengths)
+        starts = self.offsets[rows]
+        return gather_windows(self.values, starts, self.offsets[rows + 1] - starts)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Ragged:
         """Copy to another device."""
@@ -130,6 +134,16 @@ class Ragged:
         return cls(values, offsets_from_lengths(lengths))
 
     @classmethod
+    def single(cls, values: Tensor) -> Ragged:
+        """One row.
+
+        Args:
+            values: `[total, ...]`.
+        """
+        bounds = torch.from_numpy(np.array([0, values.shape[0]]))
+        return cls(values, bounds if values.is_cpu else bounds.to(values.device))
+
+    @classmethod
     def from_lists(cls, rows: Sequence[Sequence[Any]], *, dtype: torch.dtype = torch.int64) -> Ragged:
         """Build from Python lists.
 
@@ -137,6 +151,8 @@ class Ragged:
             rows: one sequence of numbers a row.
             dtype: of the values; int64 by default.
         """
+        if not any(map(len, rows)):
+            return cls.empty(len(rows), dtype=dtype)
         lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
         values = torch.tensor([value for row in rows for value in row], dtype=dtype)
         return cls.from_lengths(values, lengths)
@@ -187,13 +203,17 @@ def offsets_from_lengths(lengths: Tensor) -> Tensor:
     Returns:
         `[rows + 1]` int64.
     """
+    if lengths.is_cpu:  # NumPy, whose calls cost a fraction of PyTorch's where rows are few
+        totals = np.zeros(len(lengths) + 1, np.int64)
+        np.cumsum(lengths.numpy(), out=totals[1:])
+        return torch.from_numpy(totals)
     offsets = torch.zeros(len(lengths) + 1, dtype=torch.int64, device=lengths.device)
     torch.cumsum(lengths, 0, out=offsets[1:])
     return offsets
 
 
 def gather_windows(values: Tensor, starts: Tensor, lengths: Tensor) -> Ragged:
-    """Copy one contiguous window of a flat tensor for each row.
+    """One contiguous window of a flat tensor for each row.
 
     Args:
         values: `[total, ...]`.
@@ -201,8 +221,12 @@ def gather_windows(values: Tensor, starts: Tensor, lengths: Tensor) -> Ragged:
         lengths: `[rows]` int64 length of each window.
 
     Returns:
-        A Ragged whose row `i` is `values[starts[i] : starts[i] + lengths[i]]`.
+        A Ragged whose row `i` is `values[starts[i] : starts[i] + lengths[i]]`; copied, but for a single row,
+        which shares its memory.
     """
+    if lengths.shape[0] == 1:  # a lone request waits, and there is nothing to put together
+        start = int(starts)
+        return Ragged.single(values[start : start + int(lengths)])
     offsets = offsets_from_lengths(lengths)
     total = int(offsets[-1])
     shift = (starts - offsets[:-1]).repeat_interleave(lengths, output_size=total)

@@ -36,7 +36,7 @@ class Requests:
     context: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
-        rows = len(self.users)
+        rows = self.users.shape[0]
         parts: dict[str, Tensor | Ragged | pl.DataFrame | None] = {
             "history": self.history,
             "history_times": self.history_times,

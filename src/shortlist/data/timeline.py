@@ -57,6 +57,8 @@ class Timeline:
         Returns:
             Items and times, oldest first.
         """
+        if len(users) == 1:  # a lone request waits, and its window is a slice
+            return self._slices(int(users), length)
         return self._windows(users, self.offsets[users + 1], length)
 
     def before(self, users: Tensor, times: Tensor, length: int | None = None) -> tuple[Ragged, Ragged]:
@@ -94,6 +96,12 @@ class Timeline:
         if self.ordered:
             return self._windows(users, positions, length)
         return self._others(users, positions, length)
+
+    def _slices(self, user: int, length: int | None) -> tuple[Ragged, Ragged]:
+        start, end = self.offsets[user : user + 2].tolist() if user else (0, 0)
+        window = slice(start if length is None else max(start, end - length), end)
+        items = Ragged.single(self.items[window])
+        return items, Ragged(self.times[window], items.offsets)
 
     def _windows(self, users: Tensor, ends: Tensor, length: int | None) -> tuple[Ragged, Ragged]:
         starts = self.offsets[users]

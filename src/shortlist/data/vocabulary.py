@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,8 @@ from shortlist.data.lookup import Lookup, categories, category_counts, category_
 from shortlist.errors import BundleError, DataError, UnknownIdError
 
 Int64Array = NDArray[np.int64]
+
+WHOLE = re.compile(r"-?[0-9]{1,18}")  # an integer that surely fits 64 bits
 
 
 class Vocabulary:
@@ -102,6 +105,16 @@ class Vocabulary:
             return self._encode_categorical(series)
         return self._lookup.find(self._coerce(series))
 
+    def encode_texts(self, ids: Sequence[str | None]) -> Int64Array:
+        """As `encode`, for a few ids as text: what a request names is found without a column being made.
+
+        Args:
+            ids: texts; None is nobody.
+        """
+        if self.holds_integers and all(each is not None and WHOLE.fullmatch(each) for each in ids):
+            return self._lookup.find_numbers(np.array(ids, dtype=np.int64))
+        return self.encode(pl.Series(ids, dtype=pl.String))
+
     def index_of(self, id_: str | int) -> int:
         """The index of one id.
 
@@ -135,6 +148,17 @@ class Vocabulary:
             found = self.ids[rows - 1] if self._numbers is None else pl.Series(self._numbers[rows - 1])
             return found.alias("id")
         return self.ids.gather(pl.Series(rows - 1).set(pl.Series(rows == 0), None))
+
+    def ids_of(self, indices: Int64Array) -> list[Any]:
+        """As `decode`, as a plain list.
+
+        Args:
+            indices: `[n]`, from 0 to `len(self) - 1`.
+        """
+        if self._numbers is None or (len(indices) and not 0 < indices.min() <= indices.max() < len(self)):
+            return self.decode(indices).to_list()
+        ids: list[Any] = self._numbers[indices - 1].tolist()
+        return ids
 
     def num_seen(self, min_count: int = 1) -> int:
         """How many ids were seen at least `min_count` times; their indices are `1..num_seen`."""

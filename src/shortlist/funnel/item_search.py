@@ -121,9 +121,10 @@ class ItemSearch:
                 change(some.numpy(), vectors[some])
         return ItemSearch(index, vectors, _version(vectors), self.recall)
 
-    def stands_for(self, model: Embedder) -> bool:
+    def stands_for(self, model: Recommender) -> bool:
         """Whether the model's embeddings are still those that were indexed."""
-        return model.item_vectors is self.vectors and _version(self.vectors) == self.version
+        vectors = getattr(model, "item_vectors", None)
+        return vectors is self.vectors and _version(self.vectors) == self.version
 
     def retrieve(
         self, model: Embedder, requests: Requests, k: int, *, exclude: Ragged | None, where: Tensor | None
@@ -141,9 +142,10 @@ class ItemSearch:
 
 def worth_indexing(model: Recommender) -> bool:
     """Whether an approximate index answers sooner than the model itself."""
-    if not isinstance(model, Embedder):
+    vectors = getattr(model, "item_vectors", None)
+    if vectors is None or len(vectors) <= WORTHWHILE_ITEMS:
         return False
-    return len(model.item_vectors) > WORTHWHILE_ITEMS and model.item_vectors.device.type == "cpu"
+    return isinstance(model, Embedder) and vectors.device.type == "cpu"
 
 
 def _version(vectors: Tensor) -> int:

@@ -84,10 +84,11 @@ class Nearest:
     ) -> tuple[Tensor, Tensor]:
         """As `retrieve`, for requests that the model has prepared."""
         search = self.indexed()
-        if search is None or not isinstance(self.model, Embedder):
+        if search is None:
             return prepared.retrieve(k, exclude=exclude, where=where)
         if isinstance(prepared, EmbeddedRequests):
             return search.find(prepared.queries, k, exclude=exclude, where=where)
+        assert isinstance(self.model, Embedder)
         return search.retrieve(self.model, prepared.requests, k, exclude=exclude, where=where)
 
     def with_items(self, data: Dataset, rows: Tensor) -> Nearest:
@@ -110,11 +111,14 @@ class Nearest:
     def indexed(self) -> ItemSearch | None:
         """The approximate index over the model as it is now, or None where an exact search is better."""
         model = self.model
-        if self.recall == 1 or not worth_indexing(model):
+        if self.recall == 1:
+            return None
+        if self.search is not None and self.search.stands_for(model):
+            return self.search
+        if not worth_indexing(model):
             return None
         assert isinstance(model, Embedder)
-        if self.search is None or not self.search.stands_for(model):
-            self.search = ItemSearch.build(model, fitted_data(self.model), k=self.k, recall=self.recall)
+        self.search = ItemSearch.build(model, fitted_data(self.model), k=self.k, recall=self.recall)
         return self.search
 
 

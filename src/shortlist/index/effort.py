@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ class EffortCurve:
     depths: tuple[int, ...]
     efforts: NDArray[np.float64]
     recalls: NDArray[np.float64]
+    _known: dict[tuple[int, float], float] = field(init=False, default_factory=dict, repr=False)
 
     def effort_for(self, k: int, recall: float) -> float:
         """The least effort measured to reach a recall at k, between and beyond depths by their logarithms.
@@ -30,6 +31,11 @@ class EffortCurve:
             k: results a query.
             recall: 0 to 1.
         """
+        if (k, recall) not in self._known:
+            self._known[k, recall] = self._effort_for(k, recall)
+        return self._known[k, recall]
+
+    def _effort_for(self, k: int, recall: float) -> float:
         logs = np.log([self._least(depth, recall) for depth in range(len(self.depths))])
         places = np.log(self.depths)
         wanted = np.log(k)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -33,6 +34,13 @@ def excluded_slots(
     Returns:
         Slots, `[total]` int64 with -1 for unknown ids, and the lists' offsets, `[queries + 1]` int64.
     """
+    if (  # as a funnel asks
+        isinstance(exclude, Ragged)
+        and exclude.values.dtype == torch.int64
+        and len(exclude) == queries
+        and roster.table.holds_integers
+    ):
+        return roster.find_numbers(exclude.values.cpu().numpy()), exclude.offsets.cpu().numpy()
     ids, lengths = exclusions(exclude, queries, single=single)
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
     return roster.find(ids), offsets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,15 @@ class SlotTable:
         if len(ids) == 0:
             return np.zeros(0, np.int64)
         self.check_kind(ids)
+        if self.holds_integers:
+            return self.find_numbers(ids.to_numpy(), below=below)
         slots = self._look_up(ids)
+        slots[slots >= below] = -1
+        return slots
+
+    def find_numbers(self, numbers: NDArray[np.int64], *, below: int) -> NDArray[np.int64]:
+        """As `find`, for integers that are in an array already; the table holds integers."""
+        slots = self._look_up_numbers(numbers)
         slots[slots >= below] = -1
         return slots
 
@@ -63,16 +72,30 @@ class SlotTable:
         if not self.holds_integers:
             table = self._later()
             return np.fromiter((table.get(id_, -1) for id_ in ids.to_list()), np.int64, len(ids))
-        wanted = ids.to_numpy()
+        return self._look_up_numbers(ids.to_numpy())
+
+    def _look_up_numbers(self, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+        slots = self._search(wanted) if self._start is None else self._count_from(self._start, wanted)
+        if self._slots:
+            missing = np.flatnonzero(slots < 0)
+            slots[missing] = [self._slots.get(int(wanted[place]), -1) for place in missing]
+        return slots
+
+    @cached_property
+    def _start(self) -> int | None:
+        return run_start(self._first)
+
+    def _count_from(self, start: int, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+        there = (wanted >= start) & (wanted <= start + len(self._first) - 1)
+        return np.where(there, wanted - np.int64(start), -1)
+
+    def _search(self, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
         known, slots_of = self._sorted_first()
         slots = np.full(len(wanted), -1, np.int64)
         if len(known):
             places = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
             there = known[places] == wanted
             slots[there] = slots_of[places[there]]
-        if self._slots:
-            missing = np.flatnonzero(slots < 0)
-            slots[missing] = [self._slots.get(int(wanted[place]), -1) for place in missing]
         return slots
 
     def _sorted_first(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -91,6 +114,20 @@ class SlotTable:
                 first = [] if self.holds_integers else self._first.to_list()
                 self._slots = dict(zip(first, range(len(first)), strict=True))
             return self._slots
+
+
+def run_start(ids: pl.Series) -> int | None:
+    """The first of ids that count up by one, as those of a funnel's own items do; None for any others.
+
+    Args:
+        ids: of dtype String or Int64.
+    """
+    if ids.dtype != pl.Int64 or len(ids) == 0:
+        return None
+    numbers = ids.to_numpy()
+    start = int(numbers[0])
+    is_run = int(numbers[-1]) - start == len(numbers) - 1 and bool((np.diff(numbers) == 1).all())
+    return start if is_run else None
 
 
 def unknown_id(ids: Sequence[Any] | pl.Series, missing: NDArray[np.bool_], count: int) -> UnknownIdError:

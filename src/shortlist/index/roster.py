@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from shortlist.index.ids import SlotTable
+from shortlist.index.ids import SlotTable, run_start
 from shortlist.index.results import ids_at
 
 
@@ -50,13 +50,23 @@ class Roster:
         # Once for all searches: a Series out of a file may have to be copied to become an array.
         return self.ids.to_numpy() if self.ids.dtype == pl.Int64 else self.ids
 
+    @cached_property
+    def _start(self) -> int | None:
+        return run_start(self.ids)
+
     def ids_at(self, slots: NDArray[np.int64]) -> NDArray[Any]:
         """The ids of some slots, of any shape; -1, or None for strings, where a slot is -1."""
+        if self._start is not None:  # nothing to look up, and so no memory to wait for
+            return np.where(slots < 0, -1, slots + self._start)
         return ids_at(self._lookup, slots)
 
     def find(self, ids: pl.Series) -> NDArray[np.int64]:
         """The slots of ids, living or dead, -1 for those that never were here."""
         return self.table.find(ids, below=len(self.ids))
+
+    def find_numbers(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """As `find`, for integers that are in an array already."""
+        return self.table.find_numbers(numbers, below=len(self.ids))
 
     def holds(self, ids: pl.Series) -> NDArray[np.bool_]:
         """Which ids belong to living items."""

@@ -219,7 +219,7 @@ class TwoTower(Model, Recommender):
             `[batch, dim]` float32.
         """
         batch = to_device(self.fitted_space().query_batch(requests), self.device)
-        return self.query(batch).float()  # type: ignore[no-any-return]
+        return self.query.embed(batch).float()
 
     def retrieve(
         self, requests: Requests, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None
@@ -258,7 +258,7 @@ class TwoTower(Model, Recommender):
     @property
     def device(self) -> torch.device:
         """Where the weights live."""
-        return next(self.parameters()).device
+        return self.item_vectors.device
 
 
 @dataclass(frozen=True, eq=False)

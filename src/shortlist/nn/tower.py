@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from shortlist.data.feature_space import Batch, FeatureSpace
 from shortlist.data.features import Feature, History, feature_from_dict
 from shortlist.errors import ConfigError, NotFittedError
+from shortlist.kernels.lengths import normalise
+from shortlist.nn.encoded import encode_together
 from shortlist.nn.encoders import build_encoder
 from shortlist.nn.mlp import MLP
 
@@ -165,3 +167,29 @@ class Tower(nn.Module):
         else:
             embedding = nn.functional.dropout(torch.stack(encoded).sum(0), self.dropout, self.training)
         return nn.functional.normalize(embedding, dim=1) if self.normalise else embedding
+
+    @torch.inference_mode()
+    def embed(self, batch: Batch) -> Tensor:
+        """As `forward`, but without gradients and in fewer steps: for requests that wait.
+
+        Args:
+            batch: an entry for each feature, by the feature's name.
+
+        Returns:
+            `[batch, dim]`.
+
+        Raises:
+            NotFittedError: the tower was not built.
+        """
+        entries = [batch[each.name] for each in self.features]
+        on_cpu = all(each.device.type == "cpu" for each in entries)
+        if self.training or not on_cpu or type(self).forward is not Tower.forward or not self.is_built:
+            return self(batch)  # type: ignore[no-any-return]
+        embedding = encode_together(list(self.encoders.values()), entries, side_by_side=self.deep is not None)
+        if self.deep is not None:
+            embedding = self.deep(embedding)
+        if not self.normalise:
+            return embedding
+        normalised = torch.empty_like(embedding)
+        normalise(embedding.contiguous().numpy(), normalised.numpy())
+        return normalised

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -78,6 +79,9 @@ def check_inputs(
             where=stage,
             remedy="pass the catalogue of the model that found the candidates",
         )
+    # A finite sum has finite terms; another may have too, and they are looked at one by one.
+    if math.isfinite(float(candidates.scores.sum())):
+        return
     wrong = ~torch.isfinite(candidates.scores)
     if bool(wrong.any()):
         first = int(wrong.nonzero()[0])

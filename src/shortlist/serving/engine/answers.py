@@ -29,7 +29,7 @@ class Speaker:
 
     def ids(self, indices: Tensor) -> list[Any]:
         """The ids of some item indices."""
-        return self.funnel.data.item_vocabulary.decode(indices.numpy()).to_list()
+        return self.funnel.data.item_vocabulary.ids_of(indices.numpy())
 
     def check_fields(self, fields: Sequence[str]) -> None:
         """Refuse columns that the item table does not have.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from shortlist.serving.refusal import Refusal
@@ -16,6 +18,21 @@ Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 
 SMOOTHING = 0.1  # weight of the last batch in the mean time of a job
+
+
+@dataclass(frozen=True)
+class Batch(Generic[Job, Answer]):
+    """Jobs that are done together.
+
+    Args:
+        loop: where the answers are waited for.
+        jobs: each with who waits for it.
+        begun: when, by `time.perf_counter`.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    jobs: Sequence[tuple[Job, asyncio.Future[Answer]]]
+    begun: float
 
 
 def calmly(work: Callable[[], Answer]) -> Answer:
@@ -52,11 +69,13 @@ class Batcher(Generic[Job, Answer]):
         delay: float = 0.0,
         longest_wait: float = float("inf"),
     ) -> None:
-        self.work, self.size, self.delay, self.longest_wait = work, size, delay, longest_wait
+        self.work, self.name, self.size, self.delay, self.longest_wait = work, name, size, delay, longest_wait
         self.job_seconds = 0.0
         self._waiting: deque[tuple[Job, asyncio.Future[Answer]]] = deque()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._worker: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._batches: SimpleQueue[Batch[Job, Answer] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
 
     def __len__(self) -> int:
         """How many jobs wait."""
@@ -74,42 +93,61 @@ class Batcher(Generic[Job, Answer]):
         ahead = len(self._waiting) * self.job_seconds
         if ahead > self.longest_wait:
             raise Refusal(503, "the server is busy", remedy="send the request again later", retry_after=1)
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((job, future))
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._run())
+        if self._idle.is_set():
+            self._idle.clear()
+            loop.call_later(self.delay, self._begin, loop)
         return await future
 
     async def close(self) -> None:
         """Do what is waiting, then end the thread."""
-        while self._worker is not None and not self._worker.done():
-            await asyncio.wait([self._worker])
-        self._thread.shutdown()
+        await self._idle.wait()
+        if self._thread is not None:
+            self._batches.put(None)
+            self._thread.join()
+            self._thread = None
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self.delay:
-            await asyncio.sleep(self.delay)
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(self.size, len(self._waiting)))]
-            batch = [
-                (job, future) for job, future in batch if not future.done()
-            ]  # nobody waits for the others
-            if not batch:
-                continue
-            started = time.perf_counter()
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hand the next batch to the thread, or rest."""
+        jobs: list[tuple[Job, asyncio.Future[Answer]]] = []
+        while self._waiting and len(jobs) < self.size:
+            job, future = self._waiting.popleft()
+            if not future.done():  # somebody still waits for it
+                jobs.append((job, future))
+        if not jobs:
+            self._idle.set()
+            return
+        if self._thread is None:
+            # Executors are left aside: their futures and locks cost as much as some of the stages.
+            self._thread = threading.Thread(target=self._do_batches, name=self.name, daemon=True)
+            self._thread.start()
+        self._batches.put(Batch(loop, jobs, time.perf_counter()))
+
+    def _do_batches(self) -> None:
+        """The thread."""
+        while (batch := self._batches.get()) is not None:
+            outcome: Sequence[Answer] | Exception
             try:
-                jobs = [job for job, _ in batch]
-                answers = await loop.run_in_executor(self._thread, calmly, partial(self.work, jobs))
-                if len(answers) != len(batch):
-                    raise RuntimeError(f"{len(answers)} answers for {len(batch)} jobs")
+                jobs = [job for job, _ in batch.jobs]
+                outcome = calmly(partial(self.work, jobs))
+                if len(outcome) != len(jobs):
+                    raise RuntimeError(f"{len(outcome)} answers for {len(jobs)} jobs")
             except Exception as error:
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
-                continue
-            seconds = (time.perf_counter() - started) / len(batch)
+                outcome = error
+            batch.loop.call_soon_threadsafe(self._end, batch, outcome)
+
+    def _end(self, batch: Batch[Job, Answer], outcome: Sequence[Answer] | Exception) -> None:
+        """Give the answers of a batch, and begin the next one."""
+        if isinstance(outcome, Exception):
+            for _, future in batch.jobs:
+                if not future.done():
+                    future.set_exception(outcome)
+        else:
+            seconds = (time.perf_counter() - batch.begun) / len(batch.jobs)
             self.job_seconds += SMOOTHING * (seconds - self.job_seconds)
-            for (_, future), answer in zip(batch, answers, strict=True):
+            for (_, future), answer in zip(batch.jobs, outcome, strict=True):
                 if not future.done():
                     future.set_result(answer)
+        self._begin(batch.loop)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
@@ -69,9 +68,13 @@ def ask(data: Dataset, asking: Sequence[Asking], past: Past) -> Asked:
             count as seen, but not for the history.
     """
     users = [None if each.user is None else str(each.user) for each in asking]
-    people = torch.from_numpy(data.people.encode(pl.Series(users, dtype=pl.String)))
-    plain = data.requests_of(people)
+    people = torch.from_numpy(data.people.encode_texts(users))
+    plain, seen = data.requests_of(people), data.seen.take(people)
     live = [past.events.get(user, ()) if user is not None else () for user in users]
+    context = _context(asking, users, past.features)
+    if not any(live) and not any(each.history for each in asking):  # as most often
+        times = _moments(asking, live, plain.times, data.end)
+        return Asked(replace(plain, times=times, context=context), seen)
     kinds, end = data.schema.events, data.end
     later = [[event for event in events if event.time >= end] for events in live]
     kept = [[event for event in events if _in_histories(kinds, event)] for events in later]
@@ -85,11 +88,11 @@ def ask(data: Dataset, asking: Sequence[Asking], past: Past) -> Asked:
         joined(plain.history_times, known_times, session_times),
     )
     there = history.values > 0  # the catalogue may not know an item yet
-    requests = Requests(
-        plain.users, _keep(history, there), _keep(when, there), times, _context(asking, users, past.features)
-    )
+    if not bool(there.all()):
+        history, when = _keep(history, there), _keep(when, there)
+    requests = Requests(plain.users, history, when, times, context)
     stored = _encode(data, [[event.item for event in events] for events in live])
-    return Asked(requests, joined(data.seen.take(people), stored, session))
+    return Asked(requests, joined(seen, stored, session))
 
 
 def joined(*parts: Ragged) -> Ragged:
@@ -110,16 +113,14 @@ def encode_lists(data: Dataset, lists: Sequence[Ids]) -> Ragged:
 
 def _encode(data: Dataset, lists: Sequence[Ids]) -> Ragged:
     flat = [str(each) for each in chain.from_iterable(lists)]
+    if not flat:  # as most often
+        return Ragged.empty(len(lists))
     lengths = torch.tensor([len(each) for each in lists], dtype=torch.int64)
-    indices = np.zeros(0, np.int64)
-    if flat:
-        indices = data.item_vocabulary.encode(pl.Series(flat, dtype=pl.String))
+    indices = data.item_vocabulary.encode_texts(flat)
     return Ragged.from_lengths(torch.from_numpy(indices), lengths)
 
 
 def _keep(rows: Ragged, kept: Tensor) -> Ragged:
-    if bool(kept.all()):
-        return rows
     lengths = torch.zeros(len(rows), dtype=torch.int64).index_add_(0, rows.row_ids(), kept.long())
     return Ragged.from_lengths(rows.values[kept], lengths)
 
@@ -131,7 +132,7 @@ def _in_histories(kinds: Mapping[str, EventType], event: Event) -> bool:
 
 def _moments(asking: Sequence[Asking], later: Sequence[Sequence[Event]], times: Tensor, end: int) -> Tensor:
     """When each request is asked: as it says, or just after the last event that is known."""
-    if end == 0:
+    if end == 0 or not (any(later) or any(each.at is not None for each in asking)):
         return times
     moments = [
         each.at if each.at is not None else (events[-1].time + 1 if events else end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 from collections.abc import Callable
@@ -81,6 +82,8 @@ def answer(
     torch.set_num_threads(1)
     sys.setswitchinterval(SWITCH_SECONDS)
     service = Service(bundle, settings, fleet)
+    gc.collect()
+    gc.freeze()  # a bundle stays: going through it again would stop all answers in the meantime
     config = uvicorn.Config(
         application(service),
         log_config=None,  # which would take the log away from whoever has set it up
@@ -96,6 +99,7 @@ def answer(
     if settings.tls_cert is not None:
         config.ssl = tls_context(settings.tls_cert, settings.tls_key)
     _Server(config, service, started).run(sockets=[listening])
+    gc.unfreeze()
 
 
 class _Server(uvicorn.Server):

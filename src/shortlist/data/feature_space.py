@@ -200,7 +200,8 @@ def take(column: Tensor | Ragged, rows: Tensor) -> Tensor | Ragged:
         column: `[n, …]`.
         rows: `[m]` int64.
     """
-    return column.take(rows) if isinstance(column, Ragged) else column[rows]
+    # index_select, since plain indexing takes three times as long.
+    return column.take(rows) if isinstance(column, Ragged) else column.index_select(0, rows)
 
 
 def dense(batch: Mapping[str, Tensor | Ragged], name: str) -> Tensor:

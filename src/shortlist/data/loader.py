@@ -80,11 +80,11 @@ class BatchLoader:
         Args:
             rows: `[batch]` int64 event rows.
         """
-        items = self.items[rows]
+        items = take(self.items, rows)
         requests = self.dataset.requests(rows, length=self.space.history_length, context=False)
         context = {name: take(column, rows) for name, column in self.context.items()}
         batch = {**self.space.query_batch(requests, context=context), **self.space.candidate_batch(items)}
-        batch.update(user_index=requests.users, item_index=items, weight=self.weights[rows])
+        batch.update(user_index=requests.users, item_index=items, weight=take(self.weights, rows))
         if self.labels is not None:
-            batch["label"] = self.labels[rows]
+            batch["label"] = take(self.labels, rows)
         return batch

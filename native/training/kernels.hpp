@@ -47,23 +47,35 @@ struct Gate {
   float factor;
 };
 
+// What is not zero in some rows, by groups of kRowGroup: group g has counts[g] numbers from numbers[g * stride] on.
+struct Active {
+  const std::int32_t* numbers;
+  std::int64_t stride;
+  const std::int32_t* counts;
+};
+
 struct Kernels {
   const char* name;
   std::int64_t panel;  // columns of a panel; the last has what is left
 
-  // to = bias + from @ matrix; a bias that is null is 0.
-  void (*multiply)(std::int64_t rows, Source from, const Panels& matrix, const float* bias, Target to);
-  // to = max(bias + from @ matrix, 0).
-  void (*multiply_positive)(std::int64_t rows, Source from, const Panels& matrix, const float* bias, Target to);
+  // to = bias + from @ matrix; a bias that is null is 0. Where `inputs` is not null, here and below, it has the columns
+  // of each group of rows of `from` that are not all zero.
+  void (*multiply)(std::int64_t rows, Source from, const Panels& matrix, const float* bias, const Active* inputs,
+                   Target to);
+  // to = max(bias + from @ matrix, 0); NaN stays NaN.
+  void (*multiply_positive)(std::int64_t rows, Source from, const Panels& matrix, const float* bias,
+                            const Active* inputs, Target to);
   // to += from @ matrix.
   void (*multiply_add)(std::int64_t rows, Source from, const Panels& matrix, Target to);
   // to = from @ matrix through a gate.
-  void (*multiply_gated)(std::int64_t rows, Source from, const Panels& matrix, const Gate& gate, Target to);
+  void (*multiply_gated)(std::int64_t rows, Source from, const Panels& matrix, const Gate& gate, const Active* inputs,
+                         Target to);
 
   // to[i][j] += sum over the rows of left[row][i] * right[row][j], for i < height and j < width, both padded; and
-  // sums_of_left[i] += sum over the rows of left[row][i], unless it is null.
+  // sums_of_left[i] += sum over the rows of left[row][i], unless it is null. Where `active` is not null, it has
+  // the rows of each group of columns of `left` that are not all zero.
   void (*add_outer)(std::int64_t rows, Source left, std::int64_t height, Source right, std::int64_t width,
-                    float* sums_of_left, Target to);
+                    const Active* active, float* sums_of_left, Target to);
 
   // The rest go through `count` numbers of a row; where not "any", a multiple of kRoom.
   // to = one + other; any.
@@ -76,14 +88,17 @@ struct Kernels {
   // Of a cross: grad_base += grad * product, and grad_product = grad * base.
   void (*uncross)(std::int64_t count, const float* base, const float* product, const float* grad, float* grad_base,
                   float* grad_product);
-  // Of the first cross, of whose rows x0 is both: grad_base = later + grad + grad * product, and as above; a `later` that
-  // is null is 0.
+  // Of the first cross, which crosses rows with themselves: grad_base = later + grad + grad * product, and as above; a
+  // `later` that is null is 0.
   void (*uncross_first)(std::int64_t count, const float* base, const float* product, const float* grad,
                         const float* later, float* grad_base, float* grad_product);
   // to = factor * from where `where` is positive, else 0.
   void (*gate)(std::int64_t count, float factor, const float* from, const float* where, float* to);
-  // values *= factor where the random number of the key and the column is at least `threshold`, else 0.
-  void (*drop)(std::int64_t count, std::uint32_t key, std::uint32_t threshold, float factor, float* values);
+  // Bit j of bits[i] is whether values[8 * i + j] is not zero.
+  void (*find_active)(std::int64_t count, const float* values, std::uint8_t* bits);
+  // values *= factor where the random number of the key and its column is at least `threshold`, else 0.
+  void (*drop)(std::int64_t count, const std::int32_t* columns, std::uint32_t key, std::uint32_t threshold,
+               float factor, float* values);
 };
 
 extern const Kernels kPortable;

@@ -54,15 +54,19 @@ class Packed {
  public:
   Packed() = default;
 
-  // That of the numbers (i, j) at from[i * by_row + j * by_column], i < inputs and j < outputs.
+  // That of the numbers (i, j) at from[rows[i] * by_row + columns[j] * by_column], i < inputs and j < outputs; what of
+  // the two is null is in order.
   Packed(const float* from, std::int64_t inputs, std::int64_t outputs, std::int64_t by_row, std::int64_t by_column,
-         std::int64_t panel)
+         std::int64_t panel, const std::int32_t* rows = nullptr, const std::int32_t* columns = nullptr)
       : inputs_(inputs), outputs_(padded(outputs)), numbers_(static_cast<std::size_t>(inputs_ * outputs_)) {
     float* to = numbers_.data();
     for (std::int64_t column = 0; column < outputs_; column += panel) {
       const std::int64_t width = std::min(panel, outputs_ - column), used = std::min(width, outputs - column);
-      for (std::int64_t i = 0; i < inputs; ++i, to += width)
-        for (std::int64_t j = 0; j < used; ++j) to[j] = from[i * by_row + (column + j) * by_column];
+      for (std::int64_t i = 0; i < inputs; ++i, to += width) {
+        const float* row = from + (rows == nullptr ? i : rows[i]) * by_row;
+        for (std::int64_t j = 0; j < used; ++j)
+          to[j] = row[(columns == nullptr ? column + j : columns[column + j]) * by_column];
+      }
     }
   }
 

@@ -1,15 +1,17 @@
 #include "prepared.hpp"
 
 #include <numeric>
+#include <utility>
 
 #include "../team.hpp"
 
 namespace shortlist::training {
 namespace {
 
-Floats copied(const float* from, std::int64_t count) {
+Floats copied(const float* from, std::int64_t count, const std::int32_t* order = nullptr) {
   Floats to(static_cast<std::size_t>(padded(count)));
-  if (from != nullptr) std::copy(from, from + count, to.begin());
+  for (std::int64_t i = 0; i < count && from != nullptr; ++i)
+    to[static_cast<std::size_t>(i)] = from[order == nullptr ? i : order[i]];
   return to;
 }
 
@@ -22,9 +24,11 @@ Packed back_of(const Layer& layer, std::int64_t begin, std::int64_t width, std::
   return {layer.weights + begin, layer.outputs, width, layer.inputs, 1, panel};
 }
 
-PackedLayer packed(const Layer& layer, std::int64_t panel) {
-  return {forth_of(layer, 0, layer.inputs, panel), back_of(layer, 0, layer.inputs, panel),
-          copied(layer.bias, layer.outputs)};
+PackedLayer packed(const Layer& layer, std::int64_t panel, const std::int32_t* inputs = nullptr,
+                   const std::int32_t* outputs = nullptr) {
+  return {{layer.weights, layer.inputs, layer.outputs, 1, layer.inputs, panel, inputs, outputs},
+          {layer.weights, layer.outputs, layer.inputs, layer.inputs, 1, panel, outputs, inputs},
+          copied(layer.bias, layer.outputs, outputs)};
 }
 
 // The examples by the row that they take of the widest part that repeats.
@@ -48,12 +52,16 @@ std::vector<std::int64_t> by_widest(const Problem& problem) {
 }  // namespace
 
 Prepared::Prepared(const Problem& problem_, const Kernels& table_, int threads)
-    : problem(problem_), table(table_), output(copied(problem_.output.weights, problem_.output.inputs)),
-      order(by_widest(problem_)) {
+    : problem(problem_), table(table_), order(by_widest(problem_)) {
   const Layer& first = problem.crosses.front();
   crosses.push_back({{}, {}, copied(first.bias, first.outputs)});
   for (std::size_t i = 1; i < problem.crosses.size(); ++i) crosses.push_back(packed(problem.crosses[i], table.panel));
-  for (const Layer& layer : problem.hidden) hidden.push_back(packed(layer, table.panel));
+  std::vector<std::vector<std::int32_t>> orders;
+  for (const Layer& layer : problem.hidden) {
+    orders.emplace_back(static_cast<std::size_t>(padded(layer.outputs)));
+    std::iota(orders.back().begin(), orders.back().end(), 0);
+  }
+  reorder(std::move(orders));
   std::int64_t begin = 0;
   const float* bias = crosses.front().bias.data();
   for (const Part& part : problem.parts) {
@@ -69,10 +77,18 @@ Prepared::Prepared(const Problem& problem_, const Kernels& table_, int threads)
       const std::int64_t from = groups * thread / threads * kRowGroup, to = groups * (thread + 1) / threads * kRowGroup;
       for (std::int64_t row = from; row < std::min(to, part.count); ++row)
         std::copy_n(part.rows + row * part.width, part.width, mine.rows.row(row));
-      table.multiply(to - from, mine.rows.at(from), mine.forth.panels(), bias, mine.products.at(from));
+      table.multiply(to - from, mine.rows.at(from), mine.forth.panels(), bias, nullptr, mine.products.at(from));
     });
     bias = nullptr;
   }
+}
+
+void Prepared::reorder(std::vector<std::vector<std::int32_t>> orders) {
+  units = std::move(orders);
+  hidden.clear();
+  for (std::size_t i = 0; i < problem.hidden.size(); ++i)
+    hidden.push_back(packed(problem.hidden[i], table.panel, inputs_of(i), units[i].data()));
+  output = copied(problem.output.weights, problem.output.inputs, inputs_of(problem.hidden.size()));
 }
 
 }  // namespace shortlist::training

@@ -26,10 +26,17 @@ struct PreparedPart {
 struct Prepared {
   Prepared(const Problem& problem, const Kernels& table, int threads);
 
+  // Packs the hidden layers again with their units in another order.
+  void reorder(std::vector<std::vector<std::int32_t>> orders);
+
+  // The units of what a hidden layer reads, or the last makes, in their order; null: as they are.
+  const std::int32_t* inputs_of(std::size_t layer) const { return layer == 0 ? nullptr : units[layer - 1].data(); }
+
   const Problem& problem;
   const Kernels& table;
   std::vector<PreparedPart> parts;
   std::vector<PackedLayer> crosses, hidden;  // the first cross has a bias alone
+  std::vector<std::vector<std::int32_t>> units;  // of each hidden layer, padded
   Floats output;
   std::vector<std::int64_t> order;  // of the examples: those of one user are neighbours
 };

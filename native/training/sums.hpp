@@ -24,7 +24,8 @@ struct PartSums {
 };
 
 struct Sums {
-  explicit Sums(const Problem& problem) : first_bias(static_cast<std::size_t>(padded(problem.width()))), output(problem.output) {
+  explicit Sums(const Problem& problem)
+      : first_bias(static_cast<std::size_t>(padded(problem.width()))), output(problem.output) {
     for (const Part& part : problem.parts) {
       if (part.index == nullptr) {
         parts.push_back({{}, {}, Matrix(padded(problem.width()), part.width)});

@@ -13,6 +13,8 @@ namespace {
 
 // Products that take as long as a byte of memory, as `useful_threads` counts them.
 constexpr std::int64_t kProductsPerByte = 1 << 4;
+// Blocks of examples from which on it pays to let one go through the network beforehand.
+constexpr std::int64_t kSampled = 8;
 
 std::int64_t products_of(const Problem& problem) {
   std::int64_t products = 0;
@@ -29,6 +31,7 @@ class Pass {
         threads_(useful_threads(threads, products_of(problem) / kProductsPerByte)),
         prepared_(problem, table_, threads_) {
     for (int thread = 0; thread < threads_; ++thread) sums_.emplace_back(problem);
+    order_units();
   }
 
   double run() {
@@ -49,6 +52,16 @@ class Pass {
   }
 
  private:
+  // Units that are seldom on side by side, as a sample of the examples has it, so that products with whole groups of
+  // them are not made. No number of the results depends on it.
+  void order_units() {
+    const std::int64_t step = problem_.examples / kBlock;
+    if (step < kSampled || problem_.hidden.empty()) return;
+    std::vector<std::int64_t> sample;
+    for (std::int64_t i = 0; i < kBlock; ++i) sample.push_back(prepared_.order[static_cast<std::size_t>(i * step)]);
+    prepared_.reorder(Worker(prepared_, sums_[0]).rarest_first(sample.data(), kBlock));
+  }
+
   // The sums of all threads in those of the first.
   void add_up() {
     std::vector<std::vector<Floats*>> arrays;
@@ -80,7 +93,7 @@ class Pass {
       if (bottom > top)
         for (std::int64_t row = 0; row < sums.products.rows(); row += kBlock)
           table_.add_outer(std::min(kBlock, sums.products.rows() - row), sums.products.at(row, top), bottom - top,
-                           mine.rows.at(row), padded(part.width), bias == nullptr ? nullptr : bias + top,
+                           mine.rows.at(row), padded(part.width), nullptr, bias == nullptr ? nullptr : bias + top,
                            sums.weights.at(top));
       const std::int64_t from = share(sums.rows.rows(), kRowGroup, thread);
       const std::int64_t to = share(sums.rows.rows(), kRowGroup, thread + 1);
@@ -100,18 +113,25 @@ class Pass {
   void write_layers() {
     write_bias(problem_.crosses.front(), sums_[0].first_bias);
     for (std::size_t i = 1; i < problem_.crosses.size(); ++i) write(problem_.crosses[i], sums_[0].crosses[i - 1]);
-    for (std::size_t i = 0; i < problem_.hidden.size(); ++i) write(problem_.hidden[i], sums_[0].hidden[i]);
-    write(problem_.output, sums_[0].output);
+    for (std::size_t i = 0; i < problem_.hidden.size(); ++i)
+      write(problem_.hidden[i], sums_[0].hidden[i], prepared_.inputs_of(i), prepared_.inputs_of(i + 1));
+    write(problem_.output, sums_[0].output, prepared_.inputs_of(problem_.hidden.size()));
   }
 
-  void write(const Layer& layer, const LayerSums& sums) const {
-    for (std::int64_t i = 0; i < layer.outputs; ++i)
-      std::copy_n(sums.weights.row(i), layer.inputs, layer.grad_weights + i * layer.inputs);
-    write_bias(layer, sums.bias);
+  // Back in the layer's own order of inputs and outputs.
+  void write(const Layer& layer, const LayerSums& sums, const std::int32_t* inputs = nullptr,
+             const std::int32_t* outputs = nullptr) const {
+    for (std::int64_t i = 0; i < layer.outputs; ++i) {
+      const float* from = sums.weights.row(i);
+      float* to = layer.grad_weights + (outputs == nullptr ? i : outputs[i]) * layer.inputs;
+      for (std::int64_t j = 0; j < layer.inputs; ++j) to[inputs == nullptr ? j : inputs[j]] = from[j];
+    }
+    write_bias(layer, sums.bias, outputs);
   }
 
-  void write_bias(const Layer& layer, const Floats& bias) const {
-    if (layer.grad_bias != nullptr) std::copy_n(bias.data(), layer.outputs, layer.grad_bias);
+  void write_bias(const Layer& layer, const Floats& bias, const std::int32_t* outputs = nullptr) const {
+    for (std::int64_t i = 0; i < layer.outputs && layer.grad_bias != nullptr; ++i)
+      layer.grad_bias[outputs == nullptr ? i : outputs[i]] = bias[static_cast<std::size_t>(i)];
   }
 
   const Problem& problem_;

@@ -1,8 +1,9 @@
 // A ranker's network on a batch of single events: the loss and all gradients in one pass. Block by block, a row is put
 // together, goes through the layers and comes back, and never leaves the processor's cache.
 //
-// What equal parts of rows share is computed once: the first cross multiplies all of a row, and the products of a
-// user's part are the same in all rows of the user. So are those of the gradients, once these are added up.
+// Work is saved in two ways. What equal parts of rows share is computed once: the first cross multiplies all of a row,
+// and the products of a user's part are the same in all rows of the user; so are those of the gradients, once these are
+// added up. And hidden units that are off in neighbouring rows are left out of products, see activity.hpp.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,8 @@ struct Layer {
 
 enum class Loss : std::int64_t { kSquared = 0, kLogistic = 1 };
 
-// Crosses x0 * (layer(x) + bias) + x, at least one; hidden layers max(layer(x), 0), of which `dropout` is the share that
-// is hidden; then one number.
+// Crosses x0 * layer(x) + x, at least one; hidden layers max(layer(x), 0), a share `dropout` of whose units is hidden;
+// then one number.
 struct Problem {
   std::int64_t examples;
   std::vector<Part> parts;

@@ -49,20 +49,35 @@ Worker::Worker(const Prepared& prepared, Sums& sums)
       other_(grad_),
       grad_base_(base_) {
   for (const Part& part : problem_.parts) (part.index == nullptr ? has_own_ : has_shared_) = true;
-  for (const Layer& layer : problem_.hidden) hidden_.emplace_back(kBlock, layer.outputs);
+  for (const Layer& layer : problem_.hidden) {
+    hidden_.emplace_back(kBlock, layer.outputs);
+    activity_.emplace_back(kBlock, layer.outputs);
+  }
+}
+
+std::vector<std::vector<std::int32_t>> Worker::rarest_first(const std::int64_t* examples, std::int64_t count) {
+  go_forth(examples, count);
+  std::vector<std::vector<std::int32_t>> orders;
+  for (std::size_t i = 0; i < hidden_.size(); ++i)
+    orders.push_back(activity_[i].rarest_first(count, problem_.hidden[i].outputs));
+  return orders;
 }
 
 void Worker::train(const std::int64_t* examples, std::int64_t count) {
+  go_forth(examples, count);
+  score();
+  unhide();
+  uncross();
+  uncross_first();
+}
+
+void Worker::go_forth(const std::int64_t* examples, std::int64_t count) {
   examples_ = examples;
   count_ = count;
   rows_ = rounded_up(count, kRowGroup);
   take();
   cross();
   hide();
-  score();
-  unhide();
-  uncross();
-  uncross_first();
 }
 
 // The block's rows, their products with the first cross, and what that makes of them.
@@ -116,7 +131,7 @@ void Worker::cross() {
   for (std::size_t i = 1; i < crossed_.size(); ++i) {
     const Matrix& from = crossed_[i - 1];
     const PackedLayer& layer = prepared_.crosses[i];
-    table_.multiply(rows_, from.at(0), layer.forth.panels(), layer.bias.data(), products_[i].at(0));
+    table_.multiply(rows_, from.at(0), layer.forth.panels(), layer.bias.data(), nullptr, products_[i].at(0));
     for (std::int64_t r = 0; r < rows_; ++r)
       table_.cross(width_, base_.row(r), products_[i].row(r), from.row(r), crossed_[i].row(r));
   }
@@ -126,8 +141,11 @@ void Worker::hide() {
   for (std::size_t i = 0; i < hidden_.size(); ++i) {
     const Matrix& from = i == 0 ? crossed_.back() : hidden_[i - 1];
     const PackedLayer& layer = prepared_.hidden[i];
-    table_.multiply_positive(rows_, from.at(0), layer.forth.panels(), layer.bias.data(), hidden_[i].at(0));
+    const Active active = i == 0 ? Active{} : activity_[i - 1].columns();
+    table_.multiply_positive(rows_, from.at(0), layer.forth.panels(), layer.bias.data(), i == 0 ? nullptr : &active,
+                             hidden_[i].at(0));
     if (problem_.dropout > 0) drop(i);
+    activity_[i].find(table_, rows_, hidden_[i]);
   }
 }
 
@@ -135,8 +153,8 @@ void Worker::drop(std::size_t layer) {
   const auto threshold = static_cast<std::uint32_t>(std::ldexp(static_cast<double>(problem_.dropout), 32));
   const std::uint64_t noise = tables::step_noise(problem_.seed, layer);
   for (std::int64_t r = 0; r < count_; ++r)
-    table_.drop(padded(problem_.hidden[layer].outputs), tables::row_key(noise, examples_[r], 0), threshold, kept_,
-                hidden_[layer].row(r));
+    table_.drop(padded(problem_.hidden[layer].outputs), prepared_.units[layer].data(),
+                tables::row_key(noise, examples_[r], 0), threshold, kept_, hidden_[layer].row(r));
 }
 
 // The scores, their losses, and what the last layer's gradients are.
@@ -169,12 +187,14 @@ void Worker::unhide() {
     const Matrix& from = i == 0 ? crossed_.back() : hidden_[i - 1];
     const Panels back = prepared_.hidden[i].back.panels();
     LayerSums& sums = sums_.hidden[i];
-    table_.add_outer(rows_, grad_.at(0), padded(layer.outputs), from.at(0), padded(layer.inputs),
+    // A unit that is off has no gradient either.
+    const Active columns = activity_[i].columns(), rows = activity_[i].rows();
+    table_.add_outer(rows_, grad_.at(0), padded(layer.outputs), from.at(0), padded(layer.inputs), &rows,
                      sums.bias.data(), sums.weights.at(0));
     if (i == 0) {
-      table_.multiply(rows_, grad_.at(0), back, nullptr, other_.at(0));
+      table_.multiply(rows_, grad_.at(0), back, nullptr, &columns, other_.at(0));
     } else {
-      table_.multiply_gated(rows_, grad_.at(0), back, {from.at(0), kept_}, other_.at(0));
+      table_.multiply_gated(rows_, grad_.at(0), back, {from.at(0), kept_}, &columns, other_.at(0));
     }
     std::swap(grad_, other_);
   }
@@ -188,7 +208,8 @@ void Worker::uncross() {
     LayerSums& sums = sums_.crosses[i - 1];
     for (std::int64_t r = 0; r < rows_; ++r)
       table_.uncross(width_, base_.row(r), products_[i].row(r), grad_.row(r), grad_base_.row(r), other_.row(r));
-    table_.add_outer(rows_, other_.at(0), width_, crossed_[i - 1].at(0), width_, sums.bias.data(), sums.weights.at(0));
+    table_.add_outer(rows_, other_.at(0), width_, crossed_[i - 1].at(0), width_, nullptr, sums.bias.data(),
+                     sums.weights.at(0));
     table_.multiply_add(rows_, other_.at(0), prepared_.crosses[i].back.panels(), grad_.at(0));
   }
 }
@@ -210,7 +231,7 @@ void Worker::uncross_first() {
     const Part& part = problem_.parts[p];
     const PreparedPart& mine = prepared_.parts[p];
     if (part.index != nullptr) continue;
-    table_.add_outer(rows_, other_.at(0), width_, base_.at(0, mine.begin), padded(part.width),
+    table_.add_outer(rows_, other_.at(0), width_, base_.at(0, mine.begin), padded(part.width), nullptr,
                      std::exchange(bias, nullptr), sums_.parts[p].weights.at(0));
     table_.multiply_add(rows_, other_.at(0), mine.back.panels(), grad_base_.at(0, mine.begin));
   }

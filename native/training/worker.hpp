@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "activity.hpp"
 #include "prepared.hpp"
 #include "sums.hpp"
 
@@ -18,7 +19,11 @@ class Worker {
   // The loss and the gradients of up to kBlock examples.
   void train(const std::int64_t* examples, std::int64_t count);
 
+  // The units of each hidden layer, those that the fewest of these examples put on first.
+  std::vector<std::vector<std::int32_t>> rarest_first(const std::int64_t* examples, std::int64_t count);
+
  private:
+  void go_forth(const std::int64_t* examples, std::int64_t count);
   void take();
   void take_row(std::int64_t number);
   void prefetch(std::int64_t number) const;
@@ -47,6 +52,7 @@ class Worker {
   std::vector<Matrix> products_;   // of each cross
   std::vector<Matrix> crossed_;    // what it makes of them
   std::vector<Matrix> hidden_;     // what each hidden layer makes
+  std::vector<Activity> activity_;  // of each hidden layer
   Matrix grad_, other_;            // of the layer at hand
   Matrix grad_base_;
 };

@@ -73,7 +73,7 @@ def flat(gradients: EventGradients) -> Tensor:
 @pytest.mark.usefixtures("instructions")
 @ANY_MACHINE
 @given(
-    examples=st.sampled_from([1, 7, 8, 95, 96, 97, 250]),
+    examples=st.sampled_from([1, 7, 8, 95, 96, 97, 250, 800]),
     shapes=st.lists(
         st.tuples(st.sampled_from([1, 3, 16, 17, 50]), st.sampled_from([None, 1, 5, 40])),
         min_size=1,
@@ -140,6 +140,20 @@ def test_rows_that_repeat_and_rows_of_each_example_give_the_same() -> None:
             apart = torch.zeros_like(together).index_add_(0, part.index, apart)
         torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(gradients.weights, each.weights, rtol=1e-4, atol=1e-6)
+
+
+def test_units_that_are_off_for_whole_groups_of_examples_change_nothing() -> None:
+    parts, layers, events = example(2000)
+    for bias in layers.biases[2:-1]:
+        assert bias is not None
+        bias[::3] = -1000  # never on
+    users = Part(parts[0].rows * 3, parts[0].index)  # and most depend on the user
+    expected = slow([users, *parts[1:]], layers, events)
+    loss, gradients = loss_and_gradients([users, *parts[1:]], layers, events)
+    assert float(loss) == pytest.approx(expected[0], rel=1e-5)
+    assert_close(gradients, expected[1])
+    assert not gradients.weights[2][::3].any()
+    assert gradients.weights[2][1::3].any()
 
 
 def test_dropout_hides_its_share_of_the_units_and_others_with_another_seed() -> None:

@@ -80,11 +80,11 @@ class BatchLoader:
         Args:
             rows: `[batch]` int64 event rows.
         """
-        items = take(self.items, rows)
+        items = self.items.index_select(0, rows)  # as `take`
         requests = self.dataset.requests(rows, length=self.space.history_length, context=False)
         context = {name: take(column, rows) for name, column in self.context.items()}
         batch = {**self.space.query_batch(requests, context=context), **self.space.candidate_batch(items)}
-        batch.update(user_index=requests.users, item_index=items, weight=take(self.weights, rows))
+        batch.update(user_index=requests.users, item_index=items, weight=self.weights.index_select(0, rows))
         if self.labels is not None:
-            batch["label"] = take(self.labels, rows)
+            batch["label"] = self.labels.index_select(0, rows)
         return batch

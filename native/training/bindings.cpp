@@ -1,5 +1,9 @@
 #include "bindings.hpp"
 
+#include <nanobind/stl/string.h>
+
+#include <string>
+
 #include "../arrays.hpp"
 #include "distinct.hpp"
 #include "training.hpp"
@@ -114,7 +118,8 @@ void set_layers(Problem& problem, const Layers& layers, std::size_t crosses) {
 
 double run(nb::list rows, nb::list index, nb::list grad_rows, nb::list weights, nb::list biases,
            nb::list grad_weights, nb::list grad_biases, std::size_t crosses, float start, float dropout,
-           std::uint64_t seed, std::int64_t loss, Floats labels, Floats loss_weights, int threads) {
+           std::uint64_t seed, std::int64_t loss, Floats labels, Floats loss_weights, const std::string& products,
+           int threads) {
   const Layers layers(weights, biases, grad_weights, grad_biases);
   const Parts parts(rows, index, grad_rows);
   require(labels.shape(0) == loss_weights.shape(0), "there is a weight for each label");
@@ -130,7 +135,7 @@ double run(nb::list rows, nb::list index, nb::list grad_rows, nb::list weights, 
   }
   require(width == problem.width(), "the parts of a row must be as wide as the network's input");
   nb::gil_scoped_release unlocked;
-  return loss_and_gradients(problem, threads);
+  return loss_and_gradients(problem, products, threads);
 }
 
 }  // namespace
@@ -138,7 +143,7 @@ double run(nb::list rows, nb::list index, nb::list grad_rows, nb::list weights, 
 void bind(nb::module_& m) {
   m.def("event_loss_and_gradients", &run, "rows"_a, "index"_a, "grad_rows"_a, "weights"_a, "biases"_a, "grad_weights"_a,
         "grad_biases"_a, "crosses"_a, "start"_a, "dropout"_a, "seed"_a, "loss"_a, "labels"_a.noconvert(),
-        "loss_weights"_a.noconvert(), "threads"_a);
+        "loss_weights"_a.noconvert(), "products"_a, "threads"_a);
   m.def(
       "find_distinct",
       [](Numbers ids, Array<std::int64_t, 1> rows, Array<std::int64_t, 1> index) {

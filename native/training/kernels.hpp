@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace shortlist::training {
 
@@ -39,6 +40,7 @@ struct Panels {
   std::int64_t inputs;
   std::int64_t outputs;
   const float* data;
+  float unit;  // of its numbers
 };
 
 // What becomes of a number of a product where another is positive; elsewhere it is 0.
@@ -57,6 +59,9 @@ struct Active {
 struct Kernels {
   const char* name;
   std::int64_t panel;  // columns of a panel; the last has what is left
+
+  // Panels in the form that the products read, in their place, and the unit of their numbers; null: as they are.
+  float (*shorten)(std::int64_t inputs, std::int64_t outputs, float* panels);
 
   // to = bias + from @ matrix; a bias that is null is 0. Where `inputs` is not null, here and below, it has the columns
   // of each group of rows of `from` that are not all zero.
@@ -105,9 +110,11 @@ extern const Kernels kPortable;
 #if defined(__x86_64__)
 extern const Kernels kAvx2;
 extern const Kernels kAvx512;
+extern const Kernels kAvx512Fp16;  // products with layers of float16
 #endif
 
-// The table for the instruction set that the process uses (see shortlist::kernels).
-const Kernels& kernels();
+// The table for the instruction set that the process uses (see shortlist::kernels). Where `name` is that of a table
+// with shorter products and the processor can run it, that one.
+const Kernels& kernels(std::string_view name);
 
 }  // namespace shortlist::training

@@ -91,24 +91,24 @@ SIMD void product(std::int64_t rows, Source from, const Panels& matrix, const Ar
   }
 }
 
-SIMD void multiply(std::int64_t rows, Source from, const Panels& matrix, const float* bias, const Active* inputs,
-                   Target to) {
+[[maybe_unused]] SIMD void multiply(std::int64_t rows, Source from, const Panels& matrix,
+                                    const float* bias, const Active* inputs, Target to) {
   const auto run = inputs == nullptr ? product<End::kPlain, false> : product<End::kPlain, true>;
   run(rows, from, matrix, {bias, {}}, inputs, to);
 }
 
-SIMD void multiply_positive(std::int64_t rows, Source from, const Panels& matrix, const float* bias,
-                            const Active* inputs, Target to) {
+[[maybe_unused]] SIMD void multiply_positive(std::int64_t rows, Source from, const Panels& matrix,
+                                             const float* bias, const Active* inputs, Target to) {
   const auto run = inputs == nullptr ? product<End::kPositive, false> : product<End::kPositive, true>;
   run(rows, from, matrix, {bias, {}}, inputs, to);
 }
 
-SIMD void multiply_add(std::int64_t rows, Source from, const Panels& matrix, Target to) {
+[[maybe_unused]] SIMD void multiply_add(std::int64_t rows, Source from, const Panels& matrix, Target to) {
   product<End::kAdd, false>(rows, from, matrix, {nullptr, {}}, nullptr, to);
 }
 
-SIMD void multiply_gated(std::int64_t rows, Source from, const Panels& matrix, const Gate& gate, const Active* inputs,
-                         Target to) {
+[[maybe_unused]] SIMD void multiply_gated(std::int64_t rows, Source from, const Panels& matrix,
+                                          const Gate& gate, const Active* inputs, Target to) {
   const auto run = inputs == nullptr ? product<End::kGate, false> : product<End::kGate, true>;
   run(rows, from, matrix, {nullptr, gate}, inputs, to);
 }
@@ -243,8 +243,8 @@ SIMD void find_active(std::int64_t count, const float* values, std::uint8_t* bit
 }
 
 #define TABLE(name)                                                                                               \
-  {name, kPanel, multiply, multiply_positive, multiply_add, multiply_gated, add_outer, add, add_scaled, dot, cross, \
-   uncross, uncross_first, gate, find_active, drop}
+  {name, kPanel, nullptr, multiply, multiply_positive, multiply_add, multiply_gated, add_outer, add, add_scaled, dot, \
+   cross, uncross, uncross_first, gate, find_active, drop}
 
 }  // namespace
 }  // namespace shortlist::training

@@ -57,23 +57,25 @@ class Packed {
   // That of the numbers (i, j) at from[rows[i] * by_row + columns[j] * by_column], i < inputs and j < outputs; what of
   // the two is null is in order.
   Packed(const float* from, std::int64_t inputs, std::int64_t outputs, std::int64_t by_row, std::int64_t by_column,
-         std::int64_t panel, const std::int32_t* rows = nullptr, const std::int32_t* columns = nullptr)
+         const Kernels& table, const std::int32_t* rows = nullptr, const std::int32_t* columns = nullptr)
       : inputs_(inputs), outputs_(padded(outputs)), numbers_(static_cast<std::size_t>(inputs_ * outputs_)) {
     float* to = numbers_.data();
-    for (std::int64_t column = 0; column < outputs_; column += panel) {
-      const std::int64_t width = std::min(panel, outputs_ - column), used = std::min(width, outputs - column);
+    for (std::int64_t column = 0; column < outputs_; column += table.panel) {
+      const std::int64_t width = std::min(table.panel, outputs_ - column), used = std::min(width, outputs - column);
       for (std::int64_t i = 0; i < inputs; ++i, to += width) {
         const float* row = from + (rows == nullptr ? i : rows[i]) * by_row;
         for (std::int64_t j = 0; j < used; ++j)
           to[j] = row[(columns == nullptr ? column + j : columns[column + j]) * by_column];
       }
     }
+    if (table.shorten != nullptr) unit_ = table.shorten(inputs_, outputs_, numbers_.data());
   }
 
-  Panels panels() const { return {inputs_, outputs_, numbers_.data()}; }
+  Panels panels() const { return {inputs_, outputs_, numbers_.data(), unit_}; }
 
  private:
   std::int64_t inputs_ = 0, outputs_ = 0;
+  float unit_ = 1;
   Floats numbers_;
 };
 

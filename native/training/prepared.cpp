@@ -16,18 +16,18 @@ Floats copied(const float* from, std::int64_t count, const std::int32_t* order =
 }
 
 // Some columns of a layer's inputs: [width][outputs] forth, [outputs][width] back.
-Packed forth_of(const Layer& layer, std::int64_t begin, std::int64_t width, std::int64_t panel) {
-  return {layer.weights + begin, width, layer.outputs, 1, layer.inputs, panel};
+Packed forth_of(const Layer& layer, std::int64_t begin, std::int64_t width, const Kernels& table) {
+  return {layer.weights + begin, width, layer.outputs, 1, layer.inputs, table};
 }
 
-Packed back_of(const Layer& layer, std::int64_t begin, std::int64_t width, std::int64_t panel) {
-  return {layer.weights + begin, layer.outputs, width, layer.inputs, 1, panel};
+Packed back_of(const Layer& layer, std::int64_t begin, std::int64_t width, const Kernels& table) {
+  return {layer.weights + begin, layer.outputs, width, layer.inputs, 1, table};
 }
 
-PackedLayer packed(const Layer& layer, std::int64_t panel, const std::int32_t* inputs = nullptr,
+PackedLayer packed(const Layer& layer, const Kernels& table, const std::int32_t* inputs = nullptr,
                    const std::int32_t* outputs = nullptr) {
-  return {{layer.weights, layer.inputs, layer.outputs, 1, layer.inputs, panel, inputs, outputs},
-          {layer.weights, layer.outputs, layer.inputs, layer.inputs, 1, panel, outputs, inputs},
+  return {{layer.weights, layer.inputs, layer.outputs, 1, layer.inputs, table, inputs, outputs},
+          {layer.weights, layer.outputs, layer.inputs, layer.inputs, 1, table, outputs, inputs},
           copied(layer.bias, layer.outputs, outputs)};
 }
 
@@ -55,7 +55,7 @@ Prepared::Prepared(const Problem& problem_, const Kernels& table_, int threads)
     : problem(problem_), table(table_), order(by_widest(problem_)) {
   const Layer& first = problem.crosses.front();
   crosses.push_back({{}, {}, copied(first.bias, first.outputs)});
-  for (std::size_t i = 1; i < problem.crosses.size(); ++i) crosses.push_back(packed(problem.crosses[i], table.panel));
+  for (std::size_t i = 1; i < problem.crosses.size(); ++i) crosses.push_back(packed(problem.crosses[i], table));
   std::vector<std::vector<std::int32_t>> orders;
   for (const Layer& layer : problem.hidden) {
     orders.emplace_back(static_cast<std::size_t>(padded(layer.outputs)));
@@ -65,8 +65,8 @@ Prepared::Prepared(const Problem& problem_, const Kernels& table_, int threads)
   std::int64_t begin = 0;
   const float* bias = crosses.front().bias.data();
   for (const Part& part : problem.parts) {
-    parts.push_back({begin, forth_of(first, begin, part.width, table.panel),
-                     back_of(first, begin, part.width, table.panel), {}, {}});
+    parts.push_back({begin, forth_of(first, begin, part.width, table),
+                     back_of(first, begin, part.width, table), {}, {}});
     begin += part.width;
     if (part.index == nullptr) continue;
     PreparedPart& mine = parts.back();
@@ -87,7 +87,7 @@ void Prepared::reorder(std::vector<std::vector<std::int32_t>> orders) {
   units = std::move(orders);
   hidden.clear();
   for (std::size_t i = 0; i < problem.hidden.size(); ++i)
-    hidden.push_back(packed(problem.hidden[i], table.panel, inputs_of(i), units[i].data()));
+    hidden.push_back(packed(problem.hidden[i], table, inputs_of(i), units[i].data()));
   output = copied(problem.output.weights, problem.output.inputs, inputs_of(problem.hidden.size()));
 }
 

@@ -25,9 +25,9 @@ std::int64_t products_of(const Problem& problem) {
 
 class Pass {
  public:
-  Pass(const Problem& problem, int threads)
+  Pass(const Problem& problem, std::string_view products, int threads)
       : problem_(problem),
-        table_(kernels()),
+        table_(kernels(products)),
         threads_(useful_threads(threads, products_of(problem) / kProductsPerByte)),
         prepared_(problem, table_, threads_) {
     for (int thread = 0; thread < threads_; ++thread) sums_.emplace_back(problem);
@@ -143,6 +143,8 @@ class Pass {
 
 }  // namespace
 
-double loss_and_gradients(const Problem& problem, int threads) { return Pass(problem, threads).run(); }
+double loss_and_gradients(const Problem& problem, std::string_view products, int threads) {
+  return Pass(problem, products, threads).run();
+}
 
 }  // namespace shortlist::training

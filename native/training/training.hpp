@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 namespace shortlist::training {
@@ -48,8 +49,8 @@ struct Problem {
   std::int64_t last_width() const { return output.inputs; }
 };
 
-// Fills the gradients of the weighted sum of the losses, which is returned. The same numbers for the same number of
-// threads.
-double loss_and_gradients(const Problem& problem, int threads);
+// Fills the gradients of the weighted sum of the losses, which is returned. `products` names the table of
+// kernels (see kernels.hpp); "" is float32. The same numbers for the same number of threads.
+double loss_and_gradients(const Problem& problem, std::string_view products, int threads);
 
 }  // namespace shortlist::training

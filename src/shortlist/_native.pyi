@@ -411,6 +411,7 @@ def event_loss_and_gradients(
     loss: int,
     labels: NDArray[np.generic],
     loss_weights: NDArray[np.generic],
+    products: str,
     threads: int,
 ) -> float: ...
 def find_distinct(ids: NDArray[np.generic], rows: NDArray[np.generic], index: NDArray[np.generic]) -> int: ...

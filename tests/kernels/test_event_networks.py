@@ -23,6 +23,7 @@ from shortlist.kernels.event_networks import (
     find_distinct,
     loss_and_gradients,
 )
+from shortlist.kernels.softmax import fastest_short_products
 
 ANY_MACHINE = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -127,6 +128,46 @@ def test_threads_change_no_more_than_the_rounding_and_the_same_number_nothing(dr
         assert torch.equal(flat(again[1]), flat(gradients))
         torch.testing.assert_close(more, loss, rtol=1e-6, atol=0)
         torch.testing.assert_close(flat(gradients), flat(once), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.skipif(
+    fastest_short_products() != "avx512fp16", reason="the processor has no fast products of float16"
+)
+@ANY_MACHINE
+@given(
+    examples=st.sampled_from([1, 8, 97, 800]),
+    shapes=st.lists(
+        st.tuples(st.sampled_from([1, 3, 16, 50, 210]), st.sampled_from([None, 5, 40])),
+        min_size=1,
+        max_size=3,
+    ),
+    hidden=st.lists(st.sampled_from([1, 7, 33, 64, 100]), max_size=3),
+    crosses=st.integers(1, 2),
+    scale=st.sampled_from([1e-3, 1.0, 1e3]),
+    seed=st.integers(0, 999),
+)
+def test_short_products_are_near_the_long_ones_whatever_the_scale(
+    examples: int,
+    shapes: list[tuple[int, int | None]],
+    hidden: list[int],
+    crosses: int,
+    scale: float,
+    seed: int,
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    parts = parts_of(examples, shapes, generator)
+    width = sum(each for each, _ in shapes)
+    layers = layers_of(width, hidden, crosses=crosses, generator=generator)
+    last = layers.weights[-1] * scale
+    layers = Layers([*layers.weights[:-1], last], layers.biases, crosses)
+    events = events_of(examples, "rating", generator, start=-10 * scale)  # far from every label
+    long, expected = loss_and_gradients(parts, layers, events)
+    short, found = loss_and_gradients(parts, layers, events, products="avx512fp16")
+    assert float(short) == pytest.approx(float(long), rel=0.05)
+    for some, wanted in zip(found, expected, strict=True):
+        for one, other in zip(some, wanted, strict=True):
+            if one is not None:
+                assert float((one - other).norm()) <= 0.1 * float(other.norm()) + 1e-6
 
 
 def test_rows_that_repeat_and_rows_of_each_example_give_the_same() -> None:

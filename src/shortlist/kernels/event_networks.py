@@ -95,7 +95,12 @@ class EventGradients(NamedTuple):
 
 
 def loss_and_gradients(
-    parts: Sequence[Part], layers: Layers, events: Events, *, threads: int | None = None
+    parts: Sequence[Part],
+    layers: Layers,
+    events: Events,
+    *,
+    products: str = "",
+    threads: int | None = None,
 ) -> tuple[Tensor, EventGradients]:
     """The weighted sum of the losses of some events, and its gradients in the same pass.
 
@@ -105,6 +110,7 @@ def loss_and_gradients(
         parts: as wide together as the first layer's inputs.
         layers: of the network.
         events: labels and losses.
+        products: "avx512fp16" for products with layers of 16 bits, where there are such; "" for float32.
         threads: to work with; PyTorch's number by default. The same number gives the same bits.
 
     Returns:
@@ -130,6 +136,7 @@ def loss_and_gradients(
         _NUMBERS[events.loss],
         _array(events.labels),
         _array(events.weights),
+        products,
         check_threads(threads),
     )
     return torch.tensor(loss, dtype=torch.float32), gradients

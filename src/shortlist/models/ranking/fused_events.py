@@ -22,6 +22,7 @@ from shortlist.kernels.event_networks import (
     find_distinct,
     loss_and_gradients,
 )
+from shortlist.kernels.softmax import fastest_short_products
 from shortlist.losses.reduction import normalised_weights
 from shortlist.models.ranking.plain_layers import PlainLayers, plain_layers
 
@@ -65,23 +66,31 @@ def fused_event_loss(ranker: Ranker, batch: Batch, loss: EventLoss) -> Tensor | 
         dropout=network.dropout,
         seed=int(torch.randint((1 << 63) - 1, ())) if network.dropout else 0,
     )
+    products = fastest_short_products() if torch.is_autocast_enabled("cpu") else ""
     tensors = [*(part.rows for part in parts), *layers.weights, *layers.biases]
     index = [part.index for part in parts]
-    result: Tensor = _EventLoss.apply(events, layers.crosses, index, *tensors)  # type: ignore[no-untyped-call]
+    result: Tensor = _EventLoss.apply(  # type: ignore[no-untyped-call]
+        events, layers.crosses, products, index, *tensors
+    )
     return result
 
 
 class _EventLoss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, events: Events, crosses: int, index: list[Tensor | None], *tensors: Tensor | None
+        ctx: Any,
+        events: Events,
+        crosses: int,
+        products: str,
+        index: list[Tensor | None],
+        *tensors: Tensor | None,
     ) -> Tensor:
         count = len(index)
         depth = (len(tensors) - count) // 2
         rows, weights, biases = tensors[:count], tensors[count : count + depth], tensors[count + depth :]
         parts = [Part(each, own) for each, own in zip(rows, index, strict=True) if each is not None]
         layers = Layers([each for each in weights if each is not None], biases, crosses)
-        loss, gradients = loss_and_gradients(parts, layers, events)
+        loss, gradients = loss_and_gradients(parts, layers, events, products=products)
         ctx.save_for_backward(*gradients.rows, *gradients.weights, *gradients.biases)
         return loss
 
@@ -89,7 +98,7 @@ class _EventLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         scaled = [None if each is None else each * grad for each in ctx.saved_tensors]
-        return None, None, None, *scaled
+        return None, None, None, None, *scaled
 
 
 def _layers(network: PlainLayers) -> Layers | None:

@@ -48,7 +48,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.record and arguments.quick:
         parser.error("--record keeps full runs only: leave --quick out")
-    figures = importlib.import_module(f"benchmarks.{arguments.name}").run(quick=arguments.quick)
+    figures = list(importlib.import_module(f"benchmarks.{arguments.name}").run(quick=arguments.quick))
     report(arguments.name, figures, seed=SEED, quick=arguments.quick, json_file=arguments.json)
     if arguments.record:
         record(arguments.name, figures)

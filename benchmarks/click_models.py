@@ -1,12 +1,13 @@
 """Click models: our DCN-v2 and FinalMLP beside the same models of FuxiCTR, and LightGBM.
 
-Frappe (the 86,582 rows of the NFM split's validation and test parts, five seeds) and MovieLens-1M as clicks
-(one seed, for the time), each split 80/10/10 at random; a seed decides the split, the first weights and the
-order. All see the same columns, encoded by the train part. Each model has the same widths, dropout, weight
-decay of the tables, batch size, Adam rate and number of epochs here and there. FuxiCTR stops two epochs after
-its best and divides its learning rate by ten at each that is none better, as its own configurations do; ours
-lets the rate fall over all epochs and keeps the best. LightGBM is the best of two settings on the validation
-part. AUC is of the test part.
+Frappe (the 86,582 rows of the NFM split's validation and test parts) and MovieLens-1M as clicks, each split
+80/10/10 at random, five seeds; a seed decides the split, the first weights and the order. All see the same
+columns, encoded by the train part. Each model has the same widths, dropout, batch size, Adam rate and epochs
+here and there. Each side has three settings, from which the validation part of the first seed chooses for all
+seeds and for each model by itself: FuxiCTR's of the tables' weight decay, ours of the decay and of how the
+rate falls, LightGBM's of the size of its trees. FuxiCTR divides its rate by ten after each epoch that is none
+better, and all stop two epochs after their best and keep that. AUC is of the test part. The peer runs beside
+ours, each on one thread.
 """
 
 from __future__ import annotations
@@ -14,207 +15,192 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 import shortlist as sl
 from benchmarks import peers
-from benchmarks.click_sets import PARTS, ClickSet, frappe, movielens
+from benchmarks.click_recipes import Protocol, Recipe, Trial, protocols
+from benchmarks.click_sets import PARTS
 from benchmarks.harness import Figure
 from shortlist.data.feature_space import FeatureSpace
 from shortlist.data.loader import BatchLoader
 from shortlist.metrics import auc
-from shortlist.nn.bodies import DCN, Body, FinalMLP
 
 SEEDS = (0, 1, 2, 3, 4)
-QUICK_ROWS, QUICK_EPOCHS = 20_000, 2
-SCALE = 1e-4  # of the tables' first weights, as FuxiCTR has them
+QUICK_ROWS, QUICK_EPOCHS, QUICK_BATCH = 20_000, 2, 256
+PATIENCE = 2  # FuxiCTR's own
 Ask = peers.Ask
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """A model as ours and as FuxiCTR has it.
+class Areas:
+    """AUC of one training.
 
     Args:
-        body: ours.
-        decay: weight decay of our tables.
-        model: FuxiCTR's name.
-        settings: FuxiCTR's own.
+        validation: of the validation part, which chooses.
+        test: of the test part.
     """
 
-    body: Body
-    decay: float
-    model: str
-    settings: dict[str, Any]
+    validation: float
+    test: float
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """A set and how it is learned.
-
-    Args:
-        clicks: the set.
-        dim: width of the embeddings.
-        batch: events a step.
-        epochs: at most.
-        rate: of Adam, at the start.
-        seeds: of the split, the first weights and the order.
-        recipes: the models, by the name in the figures.
-        lightgbm: settings that LightGBM's validation part chooses from.
-    """
-
-    clicks: ClickSet
-    dim: int
-    batch: int
-    epochs: int
-    rate: float
-    seeds: Sequence[int]
-    recipes: dict[str, Recipe]
-    lightgbm: Sequence[dict[str, Any]]
-
-
-def protocols(*, rows: int | None) -> tuple[Protocol, ...]:
-    """Both sets and their models.
-
-    Args:
-        rows: how many events to take of each set; None takes all.
-    """
-    small, large = _recipes((200, 200), decay=0.01, dropout=0.4), _recipes((128, 64), decay=1e-5, dropout=0.2)
-    trees = [{"num_leaves": leaves, "learning_rate": 0.1} for leaves in (63, 255)]
-    return (
-        Protocol(frappe(rows=rows), 10, 1024, 15, 3e-3, SEEDS, small, trees),
-        Protocol(movielens(rows=rows), 16, 4096, 5, 2e-3, SEEDS[:1], large, trees),
-    )
-
-
-def _recipes(hidden: tuple[int, int], *, decay: float, dropout: float) -> dict[str, Recipe]:
-    """DCN-v2 and FinalMLP, ours and theirs of the same widths."""
-    first, last = hidden[0], 100 if hidden[1] > 100 else hidden[1]
-    heads = 5 if last == 100 else 4
-    streams = {"mlp1_hidden_units": [first], "mlp2_hidden_units": [last]}
-    norms = {
-        "mlp1_batch_norm": True,
-        "mlp2_batch_norm": True,
-        "mlp1_dropout": dropout,
-        "mlp2_dropout": dropout,
-    }
-    gates = {"fs_hidden_units": [first], "fs1_context": ["user_id"], "fs2_context": ["item_id"]}
-    shared = {"dropout": dropout, "batch_norm": True}
-    theirs = {"num_cross_layers": 3, "parallel_dnn_hidden_units": list(hidden), "batch_norm": True}
-    return {
-        "dcnv2": Recipe(
-            DCN(cross_layers=3, hidden=hidden, structure="parallel", **shared),
-            decay,
-            "DCNv2",
-            {**theirs, "net_dropout": dropout, "embedding_regularizer": decay},
-        ),
-        "finalmlp": Recipe(
-            FinalMLP(hidden_query=(first,), hidden_candidate=(last,), gates=first, heads=heads, **shared),
-            decay,
-            "FinalMLP",
-            {**streams, **norms, **gates, "num_heads": heads, "embedding_regularizer": decay},
-        ),
-    }
+Trainings = Sequence[Callable[[], Areas]]
 
 
 def run(*, quick: bool) -> list[Figure]:
     """Both sets; `quick` learns one seed of a part of each for two epochs, without targets."""
     torch.set_num_threads(1)
-    found = []
+    began, found = time.perf_counter(), []
     for protocol in protocols(rows=QUICK_ROWS if quick else None):
-        found += _compare(protocol, protocol.seeds[:1] if quick else protocol.seeds, quick=quick)
-    return found
+        if quick:
+            found += _compare(
+                replace(protocol, epochs=QUICK_EPOCHS, batch=QUICK_BATCH), SEEDS[:1], target=None
+            )
+        else:
+            found += _compare(protocol, SEEDS, target=0.0)
+    return [*found, Figure("seconds", time.perf_counter() - began, "s")]
 
 
-def _compare(protocol: Protocol, seeds: Sequence[int], *, quick: bool) -> Iterator[Figure]:
+def _compare(protocol: Protocol, seeds: Sequence[int], *, target: float | None) -> Iterator[Figure]:
     areas: dict[str, list[float]] = {}
+    chosen: dict[str, int] = {}
     for seed in seeds:
-        for name, area in _areas_of_a_seed(protocol, seed, quick=quick):
-            areas.setdefault(name, []).append(area)
+        for name, tried in _areas_of_a_seed(protocol, seed, chosen).items():
+            best = max(range(len(tried)), key=lambda number: tried[number].validation)
+            chosen.setdefault(name, best)
+            areas.setdefault(name, []).append(tried[best].test)
     set_name = protocol.clicks.name
     for name, each in areas.items():
         yield Figure(f"{set_name}_{name}_auc", statistics.mean(each), _deviation(each), spread=_spread(each))
-    target = None if quick else 0.0
     for name in protocol.recipes:
-        pairs = zip(areas[f"{name}_ours"], areas[f"{name}_fuxictr"], strict=True)
         yield _difference(
-            f"{set_name}_{name}_minus_fuxictr", [ours - theirs for ours, theirs in pairs], target
+            f"{set_name}_{name}_minus_fuxictr", areas, f"{name}_ours", f"{name}_fuxictr", target
         )
-    best = max((areas[f"{name}_ours"] for name in protocol.recipes), key=statistics.mean)
-    pairs = zip(best, areas["lightgbm"], strict=True)
-    yield _difference(f"{set_name}_best_minus_lightgbm", [ours - theirs for ours, theirs in pairs], target)
+    best_name = max(
+        (f"{name}_ours" for name in protocol.recipes), key=lambda name: statistics.mean(areas[name])
+    )
+    yield _difference(f"{set_name}_best_minus_lightgbm", areas, best_name, "lightgbm", target)
 
 
-def _areas_of_a_seed(protocol: Protocol, seed: int, *, quick: bool) -> Iterator[tuple[str, float]]:
-    clicks, epochs = protocol.clicks, QUICK_EPOCHS if quick else protocol.epochs
-    parts = clicks.split(seed)
-    labels = torch.from_numpy(parts[-1].labels)
-    for name, recipe in protocol.recipes.items():
-        scores = train_ours(protocol, recipe, parts, epochs=epochs, seed=seed)
-        yield f"{name}_ours", auc(scores, labels)
-    with peers_of(protocol, parts) as (fuxictr, lightgbm):
-        common = {"epochs": epochs, "batch_size": protocol.batch, "embedding_dim": protocol.dim, "seed": seed}
-        for name, recipe in protocol.recipes.items():
-            asked = {"model": recipe.model, "learning_rate": protocol.rate, **common, **recipe.settings}
-            yield f"{name}_fuxictr", auc(torch.tensor(fuxictr(json.dumps(asked))["test"]), labels)
-        answers = [
-            lightgbm(json.dumps(each | {"seed": seed})) for each in protocol.lightgbm[: 1 if quick else None]
-        ]
-        chosen = max(
-            answers, key=lambda each: auc(torch.tensor(each["validation"]), torch.from_numpy(parts[1].labels))
-        )
-        yield "lightgbm", auc(torch.tensor(chosen["test"]), labels)
+def _areas_of_a_seed(protocol: Protocol, seed: int, chosen: dict[str, int]) -> dict[str, list[Areas]]:
+    """What each contender reached: with all of its settings, or with the one that was chosen before."""
+    parts = protocol.clicks.split(seed)
+
+    def train(contenders: dict[str, Trainings]) -> dict[str, list[Areas]]:
+        return {
+            name: [training() for training in _chosen(trainings, chosen.get(name))]
+            for name, trainings in contenders.items()
+        }
+
+    with peers_of(protocol, parts) as (fuxictr, lightgbm), ThreadPoolExecutor(1) as beside:
+        theirs = beside.submit(train, _fuxictr(protocol, parts, fuxictr, seed=seed))
+        ours = train(_ours(protocol, parts, seed=seed))
+        ours |= train(_lightgbm(protocol, parts, lightgbm, seed=seed))
+        return ours | theirs.result()
+
+
+def _chosen(trainings: Trainings, number: int | None) -> Trainings:
+    return trainings if number is None else trainings[number : number + 1]
+
+
+def _ours(protocol: Protocol, parts: Sequence[sl.Dataset], *, seed: int) -> dict[str, Trainings]:
+    def training(recipe: Recipe, trial: Trial) -> Callable[[], Areas]:
+        return lambda: train_ours(protocol, recipe, trial, parts, seed=seed)
+
+    return {
+        f"{name}_ours": [training(recipe, trial) for trial in protocol.ours]
+        for name, recipe in protocol.recipes.items()
+    }
+
+
+def _fuxictr(protocol: Protocol, parts: Sequence[sl.Dataset], ask: Ask, *, seed: int) -> dict[str, Trainings]:
+    common = {
+        "epochs": protocol.epochs,
+        "batch_size": protocol.batch,
+        "embedding_dim": protocol.dim,
+        "seed": seed,
+    }
+
+    def training(recipe: Recipe, decay: float) -> Callable[[], Areas]:
+        asked = {"model": recipe.model, "learning_rate": protocol.rate, "embedding_regularizer": decay}
+        return lambda: _answered(ask, asked | common | recipe.settings, parts)
+
+    return {
+        f"{name}_fuxictr": [training(recipe, decay) for decay in protocol.fuxictr]
+        for name, recipe in protocol.recipes.items()
+    }
+
+
+def _lightgbm(
+    protocol: Protocol, parts: Sequence[sl.Dataset], ask: Ask, *, seed: int
+) -> dict[str, Trainings]:
+    def training(settings: dict[str, object]) -> Callable[[], Areas]:
+        return lambda: _answered(ask, settings | {"seed": seed}, parts)
+
+    return {"lightgbm": [training(each) for each in protocol.lightgbm]}
+
+
+def _answered(ask: Ask, asked: dict[str, object], parts: Sequence[sl.Dataset]) -> Areas:
+    answer = ask(json.dumps(asked))
+    return _areas([torch.tensor(answer[name]) for name in PARTS[1:]], parts)
+
+
+def _areas(scores: Sequence[torch.Tensor], parts: Sequence[sl.Dataset]) -> Areas:
+    labels = (torch.from_numpy(part.labels) for part in parts[1:])
+    return Areas(*(auc(each, wanted) for each, wanted in zip(scores, labels, strict=True)))
 
 
 def train_ours(
-    protocol: Protocol, recipe: Recipe, parts: Sequence[sl.Dataset], *, epochs: int, seed: int
-) -> torch.Tensor:
-    """The scores of the test part.
+    protocol: Protocol, recipe: Recipe, trial: Trial, parts: Sequence[sl.Dataset], *, seed: int
+) -> Areas:
+    """Train one of our models and measure it.
 
     Args:
         protocol: the set, and what ours and the peer share.
         recipe: the model.
+        trial: how it is trained.
         parts: train, validation and test.
-        epochs: at most.
         seed: of the first weights and the order.
     """
-    train, validation, test = parts
+    train, validation, _ = parts
     ranker = sl.Ranker(
         protocol.clicks.query,
         protocol.clicks.candidate,
         body=recipe.body,
         dim=protocol.dim,
-        embedding_scale=SCALE,
+        embedding_scale=protocol.scale,
         loss="click",
     )
-    ranker.build(train, seed=seed)
-    groups = [
-        {"params": list(ranker.fields.parameters()), "weight_decay": recipe.decay},
-        {"params": list(ranker.network.parameters())},
-    ]
     ranker.fit(
         train,
-        epochs=epochs,
+        epochs=protocol.epochs,
         batch_size=protocol.batch,
-        optimizer=torch.optim.Adam(groups, lr=protocol.rate, fused=True),
-        learning_rate=None,
-        schedule="cosine",
+        learning_rate=protocol.rate,
+        embedding_decay=trial.decay,
+        schedule=trial.schedule,
+        patience=PATIENCE,
         max_grad_norm=10.0,
         validation=validation,
         monitor="auc",
         seed=seed,
     )
-    rows = torch.arange(len(test))
-    loader = BatchLoader(test, ranker.fitted_space(), batch_size=4096, rows=rows, shuffle=False)
-    with torch.no_grad():
-        return torch.cat([ranker(batch) for batch in loader.epoch(0)])
+    return _areas([_scores(ranker, part) for part in parts[1:]], parts)
+
+
+@torch.no_grad()
+def _scores(ranker: sl.Ranker, part: sl.Dataset) -> torch.Tensor:
+    rows = torch.arange(len(part))
+    loader = BatchLoader(part, ranker.fitted_space(), batch_size=4096, rows=rows, shuffle=False)
+    return torch.cat([ranker(batch) for batch in loader.epoch(0)])
 
 
 @contextmanager
@@ -237,7 +223,10 @@ def peers_of(protocol: Protocol, parts: Sequence[sl.Dataset]) -> Iterator[tuple[
         )
 
 
-def _difference(name: str, each: Sequence[float], target: float | None) -> Figure:
+def _difference(
+    name: str, areas: dict[str, list[float]], ours: str, theirs: str, target: float | None
+) -> Figure:
+    each = [one - other for one, other in zip(areas[ours], areas[theirs], strict=True)]
     return Figure(name, statistics.mean(each), f"AUC {_deviation(each)}", target, spread=_spread(each))
 
 

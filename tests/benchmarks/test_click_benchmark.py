@@ -1,4 +1,4 @@
-"""What `click_models` rests on: parts that share nothing, and arrays that say what our own features say."""
+"""What `click_models` rests on: parts that share nothing, the same columns and models here and there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.click_models import train_ours
+from benchmarks.click_recipes import Protocol, Trial, dcn, final_mlp
 from benchmarks.click_sets import FRAPPE, frappe
 
 from shortlist.data.feature_space import FeatureSpace
@@ -40,3 +42,26 @@ def test_the_peers_read_the_indices_of_our_features_and_0_for_what_is_new(clicks
     for name in FRAPPE:
         assert arrays[name].max() < described[name]["size"]
     assert set(np.unique(arrays["label"])) == {0.0, 1.0}
+
+
+def test_a_model_has_the_same_widths_and_dropout_here_and_there() -> None:
+    recipe = dcn((24, 8), 0.3)
+    assert (recipe.body.hidden, recipe.body.dropout) == ((24, 8), 0.3)
+    assert recipe.settings["parallel_dnn_hidden_units"] == [24, 8]
+    assert recipe.settings["num_cross_layers"] == recipe.body.cross_layers
+    assert recipe.settings["net_dropout"] == 0.3
+    streams = final_mlp(24, 8, heads=4, dropout=0.3)
+    assert (streams.body.hidden_query, streams.body.hidden_candidate) == ((24,), (8,))
+    assert [streams.settings[f"mlp{number}_hidden_units"] for number in (1, 2)] == [[24], [8]]
+    assert streams.settings["fs_hidden_units"] == [streams.body.gates]
+    assert streams.settings["num_heads"] == streams.body.heads
+    assert streams.settings["mlp2_dropout"] == streams.body.dropout == 0.3
+
+
+def test_our_model_is_trained_on_the_train_part_and_measured_on_both_others(clicks) -> None:
+    recipe, trial = dcn((16,), 0.0), Trial(1e-4, "plateau")
+    protocol = Protocol(clicks, 4, 256, 2, 0.01, 0.01, {"dcnv2": recipe}, [trial], [], [])
+    areas = [train_ours(protocol, recipe, trial, clicks.split(0), seed=0) for _ in range(2)]
+    assert 0.7 < areas[0].validation < 1
+    assert 0.7 < areas[0].test < 1
+    assert areas[0] == areas[1]

@@ -1,11 +1,11 @@
 """A low-pass filter on the graph of users and items, and towers beside it as two halves of one embedding.
 
-The filter's item vectors are the leading singular vectors of the user-item matrix, divided by the roots of
-the users' and items' numbers of events. A user is the sum of the vectors of the history. Nothing is learned,
-and what it misses the trained towers add.
+The filter's item vectors are the leading singular vectors of the user-item matrix, divided by a power of the
+users' and items' numbers of events. A user is the sum of the vectors of the history. Nothing is learned, and
+what it misses the trained towers add.
 
 Source: Shen et al., How powerful is graph convolution for recommendation? (CIKM 2021), with a gain of the
-singular value instead of a sharp cut.
+singular value, or a smooth cut, instead of a sharp one.
 """
 
 from __future__ import annotations
@@ -30,19 +30,26 @@ class GraphFilter:
         data: the train part.
         dim: how many singular vectors.
         seed: where the search for them starts.
+        power: of the numbers of events that the matrix is divided by.
+        cutoff: share of the largest squared singular value that halves the gain `s^2 / (s^2 + cutoff)`, that
+            of least squares with a penalty, as EASE's is; None lets the gain be the singular value itself.
     """
 
-    def __init__(self, data: sl.Dataset, dim: int, *, seed: int) -> None:
-        vectors, values, counts = singular_vectors(data, dim, seed=seed)
-        roots = counts.clamp(min=1).sqrt()[:, None]
-        self.given, self.items = vectors * values.sqrt() / roots, vectors * values.sqrt() * roots
+    def __init__(
+        self, data: sl.Dataset, dim: int, *, seed: int, power: float = 0.5, cutoff: float | None = None
+    ) -> None:
+        vectors, values, counts = singular_vectors(data, dim, seed=seed, power=power)
+        squares = values.square()
+        gains = values if cutoff is None else squares / (squares + cutoff * squares[0])
+        self.power, scale = power, counts.clamp(min=1)[:, None] ** power
+        self.given, self.items = vectors * gains.sqrt() / scale, vectors * gains.sqrt() * scale
 
     def queries(self, history: sl.Ragged) -> Tensor:
         """`[users, dim]` of the users' histories."""
         sums = functional.embedding_bag(
             history.values, self.given, history.offsets, mode="sum", include_last_offset=True
         )
-        return sums / history.lengths.clamp(min=1).sqrt()[:, None]
+        return sums / history.lengths.clamp(min=1)[:, None] ** self.power
 
 
 class FilteredTowers:
@@ -58,23 +65,29 @@ class FilteredTowers:
         self.towers, self.filter, self.share = towers, filter, share
         self.items = torch.cat([filter.items, share * towers.item_vectors], 1)
 
-    def retrieve(self, requests: Requests, k: int, *, exclude: sl.Ragged) -> tuple[Tensor, Tensor]:
+    def retrieve(
+        self, requests: Requests, k: int, *, exclude: sl.Ragged | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The items with the largest sums of both scores, without those of `exclude`; exact."""
         queries = torch.cat([self.filter.queries(requests.history), self.towers.embed_queries(requests)], 1)
         scores = queries @ self.items.T
-        scores[exclude.row_ids(), exclude.values] = -torch.inf
+        if exclude is not None:
+            scores[exclude.row_ids(), exclude.values] = -torch.inf
         scores[:, 0] = -torch.inf
         best = scores.topk(k)
         return best.indices, best.values
 
 
-def singular_vectors(data: sl.Dataset, dim: int, *, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+def singular_vectors(
+    data: sl.Dataset, dim: int, *, seed: int, power: float = 0.5
+) -> tuple[Tensor, Tensor, Tensor]:
     """Right singular vectors of the normalised matrix by subspace iteration.
 
     Args:
         data: the train part.
         dim: how many.
         seed: of the random start.
+        power: of the users' and the items' numbers of events that the matrix is divided by.
 
     Returns:
         `[num_items + 1, dim]` vectors, their `[dim]` values, largest first, and the items' numbers of events.
@@ -82,7 +95,7 @@ def singular_vectors(data: sl.Dataset, dim: int, *, seed: int) -> tuple[Tensor, 
     matrix = training_matrix(data)
     matrix.data[:] = 1
     users, items = (np.asarray(matrix.sum(axis=axis), np.float32).ravel() for axis in (1, 0))
-    scaled = [sp.diags(np.maximum(counts, 1) ** -0.5) for counts in (users, items)]
+    scaled = [sp.diags(np.maximum(counts, 1) ** -power) for counts in (users, items)]
     normal = (scaled[0] @ matrix @ scaled[1]).tocsr().astype(np.float32)
     back, dim = normal.T.tocsr(), min(dim, *normal.shape)
     width = min(dim + OVERSAMPLED, *normal.shape)

@@ -1,4 +1,4 @@
-"""What `quality` has of its own: users as training examples, and the files of two protocols."""
+"""What `quality` has of its own: users as training examples, a filter, and the files of its protocols."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from benchmarks import quality_gowalla, quality_ncf
+from benchmarks import quality_gowalla, quality_ncf, quality_tutorial
 from benchmarks.quality_filter import FilteredTowers, GraphFilter, singular_vectors, split_nearby
+from benchmarks.quality_hits import hit_rates
 from benchmarks.quality_sets import SetLoader, SetTowers, start_from_factors
 from torch.nn import functional
 
@@ -99,6 +100,19 @@ def test_the_filter_is_the_root_of_the_squared_user_item_matrix(data: sl.Dataset
     torch.testing.assert_close(found[1:, 1:].double(), expected[1:, 1:], atol=1e-4, rtol=1e-3)
 
 
+def test_a_filter_with_a_cutoff_is_a_least_squares_fit_of_the_matrix_by_itself(data: sl.Dataset) -> None:
+    matrix = torch.from_numpy(training_matrix(data).toarray()).clamp(max=1).double()
+    users, items = (matrix.sum(axis).clamp(min=1) ** 0.25 for axis in (1, 0))
+    normal = matrix / users[:, None] / items
+    gram = normal.T @ normal
+    penalty = 0.1 * torch.linalg.eigvalsh(gram)[-1]
+    weights = torch.linalg.solve(gram + penalty * torch.eye(len(gram)), gram)
+    fixed = GraphFilter(data, 21, seed=0, power=0.25, cutoff=0.1)
+    found = fixed.queries(data.seen) @ fixed.items.T
+    expected = normal @ weights * items
+    torch.testing.assert_close(found[1:, 1:].double(), expected[1:, 1:], atol=1e-4, rtol=1e-3)
+
+
 def test_a_share_adds_the_towers_scores_to_the_filters(data: sl.Dataset) -> None:
     model, fixed = towers(data), GraphFilter(data, 8, seed=0)
     model.item_vectors.copy_(model.embed_items())
@@ -164,3 +178,25 @@ def test_ties_count_against_the_wanted_item(data_dir: Path) -> None:
 
     candidates = torch.arange(1, 101).repeat(5, 1)
     assert quality_ncf.measure(Indifferent().fit(train), test, candidates) == {"hr": 0.0, "ndcg": 0.0}
+
+
+def test_the_split_holds_out_a_fifth_and_a_seen_target_stays_in_the_list(data_dir: Path) -> None:
+    train, test = quality_tutorial.tutorial_split()
+    assert (len(train), len(test)) == (80_000, 20_000)
+    train, test = quality_tutorial.tutorial_split(40)
+    assert train.person_index.max() <= 40
+
+    class Listening(Popularity):
+        def retrieve(self, requests, k, *, exclude=None, where=None):  # type: ignore[no-untyped-def]
+            hidden = torch.zeros(len(requests), self.num_items + 1, dtype=torch.bool)
+            hidden[exclude.row_ids(), exclude.values] = True
+            self.hidden = torch.cat([self.hidden, hidden])
+            return torch.zeros(len(requests), k, dtype=torch.int64), torch.zeros(len(requests), k)
+
+    model = Listening().fit(train)
+    model.hidden = torch.zeros(0, model.num_items + 1, dtype=torch.bool)
+    assert hit_rates(model, test) == {"hr10": 0.0, "hr100": 0.0, "ndcg10": 0.0}
+    rows = test.targets
+    assert not model.hidden[torch.arange(len(rows)), torch.from_numpy(test.item_index[rows])].any()
+    seen = test.seen.take(torch.from_numpy(test.person_index[rows]))
+    assert int(model.hidden.sum()) >= len(seen.values) - 2 * len(rows)

@@ -16,6 +16,7 @@ from shortlist.errors import ConfigError
 from shortlist.export.asked import asked_requests
 from shortlist.export.budget import choose_encodings, parse_bytes
 from shortlist.export.contents import Contents
+from shortlist.export.device import Device
 from shortlist.export.graph import need_packages
 from shortlist.export.item_columns import device_columns
 from shortlist.export.item_table import write_item_table
@@ -266,3 +267,4 @@ def _write(target: Path, manifest: DeviceManifest, files: Mapping[str, bytes]) -
         for name, content in files.items():
             (folder / manifest.files[name].path).write_bytes(content)
         manifest.write(folder)
+        Device.load(folder)  # what it refuses must not take the place of an export that works

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.export.device.items import Rows
+from shortlist.export.device.items import Mask, Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,19 +43,23 @@ def best(rows: Rows, scores: NDArray[Any], k: int) -> NDArray[np.int64]:
     return np.lexsort((rows, -scores))[:k]
 
 
-def best_rows(scores: NDArray[np.float32], k: int) -> Candidates:
-    """The `k` rows with the greatest scores, greatest first; ties by lower row.
+def best_rows(scores: NDArray[np.float32], k: int, allowed: Mask) -> Candidates:
+    """The `k` allowed rows with the greatest scores, greatest first; ties by lower row.
 
     Args:
-        scores: `[rows]`, `-inf` where a row must not come.
+        scores: `[rows]`, finite.
         k: at most.
+        allowed: `[rows]`.
     """
-    if k < len(scores):
-        # The k-th greatest value; all that equal it stay for now, since the lower rows among them win.
-        least = np.partition(scores, len(scores) - k)[len(scores) - k]
-        rows = np.flatnonzero(scores >= least if least > -np.inf else scores > -np.inf)
+    # No more than these can stand before the k-th allowed row.
+    needed = k + len(allowed) - int(np.count_nonzero(allowed))
+    if needed < len(scores):
+        # All that equal the last of them stay for now, since the lower rows among them win.
+        least = np.partition(scores, len(scores) - needed)[len(scores) - needed]
+        rows = np.flatnonzero(scores >= least)
+        rows = rows[allowed[rows]]
     else:
-        rows = np.flatnonzero(scores > -np.inf)
+        rows = np.flatnonzero(allowed)
     order = np.argsort(-scores[rows], kind="stable")[:k]  # rows ascend, so ties keep the lower first
     rows = rows[order]
     return Candidates(rows, scores[rows])

@@ -112,9 +112,9 @@ class Device:
             raise ConfigError(
                 "the export holds no item vectors", remedy="export a funnel that has a model with embeddings"
             )
-        scores = units @ units[row]
-        scores[[0, row]] = -np.inf
-        return self._answer(best_rows(scores, _positive(k)))
+        others = np.ones(len(units), dtype=np.bool_)
+        others[[0, row]] = False
+        return self._answer(best_rows(units @ units[row], _positive(k), others))
 
     def adapt(self, *, liked: Iterable[Id] = (), disliked: Iterable[Id] = ()) -> None:
         """Learn from what the person said of some items; nothing leaves the device.
@@ -187,12 +187,13 @@ class Device:
 
 def _known_history(history: Iterable[Id | tuple[Id, int]], items: Items) -> tuple[Rows, Rows]:
     """The rows of what the export holds of a history, and their times, 0 where unknown."""
-    found = [
-        (items.row(each[0]), each[1]) if isinstance(each, tuple | list) else (items.row(each), 0)
-        for each in history
-    ]
-    known = np.array([each for each in found if each[0]], dtype=np.int64).reshape(-1, 2)
-    return known[:, 0], known[:, 1]
+    rows, times = [], []
+    for each in history:
+        item, time_ = each if isinstance(each, tuple | list) else (each, 0)
+        if row := items.row(item):
+            rows.append(row)
+            times.append(time_)
+    return np.array(rows, np.int64), np.array(times, np.int64)
 
 
 def _positive(k: int) -> int:

@@ -61,12 +61,13 @@ class Items:
         Args:
             id_: a number written as a text (and the reverse) is understood.
         """
-        if isinstance(id_, np.integer):
-            id_ = int(id_)
-        if not isinstance(id_, str | int):
+        try:
+            found = self._rows.get(id_)  # type: ignore[call-overload]  # whatever a caller has for an id
+        except TypeError:  # it has no hash
             return 0
-        found = self._rows.get(id_)
-        return self._rows.get(_other_form(id_), 0) if found is None else found
+        if found is None and isinstance(id_, str | int):
+            found = self._rows.get(_other_form(id_))
+        return found or 0
 
     def rows(self, ids: Iterable[object]) -> Rows:
         """The rows of those ids that the export holds, in the order given."""

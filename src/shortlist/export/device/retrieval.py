@@ -58,7 +58,7 @@ class Nearest:
             k: at most.
             allowed: `[rows]`.
         """
-        return best_rows(np.where(allowed, scores, np.float32(-np.inf)), k)
+        return best_rows(scores, k, allowed)
 
 
 class Popular:

@@ -31,6 +31,7 @@ NAMES = (
     "fuzz",
     "outages",
     "soak",
+    "device",
     "import_time",
 )
 SEED = 0

@@ -27,6 +27,8 @@ def python(peer: str) -> Path:
     Returns:
         Path of the interpreter; `SHORTLIST_PEER_TFRS` (and so on) names a ready one instead.
     """
+    if peer == "ours":  # measured in a process of its own, as the peers are
+        return Path(sys.executable)
     ready = os.environ.get(f"SHORTLIST_PEER_{peer.upper()}")
     if ready:
         return Path(ready)

@@ -65,6 +65,20 @@ def test_the_slider_and_the_kind_change_the_list(page: Any, site: Site):
     assert page.input_value("#kind") == "Crime"
 
 
+def test_changes_that_come_faster_than_they_are_drawn_end_with_the_last(browser: Any, site: Site):
+    watched = Watched(browser, site.address, viewport=PHONE, reduced_motion="no-preference")
+    page = watched.page
+    open_app(page, site.address)
+    pick(page, "island")
+    slow = settled(page, lambda: page.get_by_label("Diversity").fill("20"))
+    for value in (0, 12, 3, 17, 20):
+        page.get_by_label("Diversity").fill(str(value))
+    expect(page.locator("#list .link")).to_have_text(slow)
+    settled(page, lambda: page.locator("#list .judge button").first.click())
+    watched.context.close()
+    assert watched.wrong == []
+
+
 def test_it_goes_on_with_the_server_stopped_and_forgets_on_request(browser: Any, site: Site):
     watched = Watched(browser, site.address, viewport=PHONE)
     page = watched.page

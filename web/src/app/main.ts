@@ -158,8 +158,10 @@ class Page {
 /** Changes the page, smoothly where the browser can and the person does not mind. */
 async function change(act: () => void): Promise<void> {
   const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  if (isCalm || !("startViewTransition" in document) || document.hidden) act();
-  else await document.startViewTransition(act).updateCallbackDone;
+  if (isCalm || !("startViewTransition" in document) || document.hidden) return act();
+  const transition = document.startViewTransition(act);
+  transition.ready.catch(() => undefined); // the next change may come before this one was drawn
+  await transition.updateCallbackDone;
 }
 
 async function begin(): Promise<void> {

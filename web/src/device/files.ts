@@ -15,7 +15,7 @@ const LONGEST_MANIFEST = 4 << 20;
  */
 export async function fetchManifest(base: URL): Promise<Manifest> {
   const url = new URL("manifest.json", base);
-  const bytes = await fetchBytes(url, "manifest.json");
+  const bytes = await fetchBytes(url, "manifest.json", "no-cache"); // an older one would name files that are gone
   if (bytes.length > LONGEST_MANIFEST) throw new ExportError("manifest.json is too long", url.href, FETCH_AGAIN);
   return readManifest(new TextDecoder().decode(bytes), url.href);
 }
@@ -56,10 +56,10 @@ export async function sha256(bytes: Bytes): Promise<string> {
 }
 
 /** Fetches anything, or says why not. */
-export async function fetchBytes(url: URL, name: string): Promise<Bytes> {
+export async function fetchBytes(url: URL, name: string, cache: RequestCache = "default"): Promise<Bytes> {
   let answer: Response;
   try {
-    answer = await fetch(url);
+    answer = await fetch(url, { cache });
     if (answer.ok) return new Uint8Array(await answer.arrayBuffer());
   } catch (error) {
     throw new ExportError(`the file '${name}' cannot be fetched: ${(error as Error).message}`, url.href, "check the network, then fetch it again");

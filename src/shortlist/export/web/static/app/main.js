@@ -141,9 +141,10 @@ class Page {
 async function change(act) {
     const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     if (isCalm || !("startViewTransition" in document) || document.hidden)
-        act();
-    else
-        await document.startViewTransition(act).updateCallbackDone;
+        return act();
+    const transition = document.startViewTransition(act);
+    transition.ready.catch(() => undefined); // the next change may come before this one was drawn
+    await transition.updateCallbackDone;
 }
 async function begin() {
     trustOwnScripts();

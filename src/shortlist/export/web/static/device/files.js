@@ -10,7 +10,7 @@ const LONGEST_MANIFEST = 4 << 20;
  */
 export async function fetchManifest(base) {
     const url = new URL("manifest.json", base);
-    const bytes = await fetchBytes(url, "manifest.json");
+    const bytes = await fetchBytes(url, "manifest.json", "no-cache"); // an older one would name files that are gone
     if (bytes.length > LONGEST_MANIFEST)
         throw new ExportError("manifest.json is too long", url.href, FETCH_AGAIN);
     return readManifest(new TextDecoder().decode(bytes), url.href);
@@ -46,10 +46,10 @@ export async function sha256(bytes) {
     return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 /** Fetches anything, or says why not. */
-export async function fetchBytes(url, name) {
+export async function fetchBytes(url, name, cache = "default") {
     let answer;
     try {
-        answer = await fetch(url);
+        answer = await fetch(url, { cache });
         if (answer.ok)
             return new Uint8Array(await answer.arrayBuffer());
     }

@@ -86,6 +86,19 @@ def test_a_job_with_too_much_work_ahead_is_shed():
     assert {(refusal.status, refusal.retry_after) for refusal in shed} == {(503, 1)}
 
 
+def test_what_is_ahead_counts_as_batches_and_not_as_jobs_that_were_alone():
+    async def main() -> list[object]:
+        batcher = Batcher(lambda jobs: time.sleep(0.02) or jobs, name="test", size=8, longest_wait=0.05)
+        for _ in range(20):
+            await batcher.do(0)  # alone, each has a batch's time
+        answers = await asyncio.gather(*map(batcher.do, range(40)), return_exceptions=True)
+        await batcher.close()
+        return answers
+
+    shed = [answer for answer in asyncio.run(main()) if isinstance(answer, Refusal)]
+    assert 10 <= len(shed) <= 25  # of five batches, two and a half may wait
+
+
 class Panic(BaseException):
     """What a native library raises, which is no Exception."""
 

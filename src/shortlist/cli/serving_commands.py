@@ -32,7 +32,7 @@ def serve(
     budget: Annotated[float, typer.Option(min=0.001, help="Seconds that an answer may take.")] = 0.2,
     longest_wait: Annotated[
         float, typer.Option(min=0.0001, help="Seconds of work ahead of a request that is not turned away.")
-    ] = 0.1,
+    ] = 0.02,
     workers: Annotated[int, typer.Option(min=1, max=1000, help="Processes that answer.")] = 1,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate in PEM: the server speaks TLS.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key in PEM.")] = None,

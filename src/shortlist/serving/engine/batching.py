@@ -17,7 +17,7 @@ from shortlist.serving.refusal import Refusal
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 
-SMOOTHING = 0.1  # weight of the last batch in the mean time of a job
+SMOOTHING = 0.1  # weight of the last batch in their mean time
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Batcher(Generic[Job, Answer]):
         longest_wait: float = float("inf"),
     ) -> None:
         self.work, self.name, self.size, self.delay, self.longest_wait = work, name, size, delay, longest_wait
-        self.job_seconds = 0.0
+        self.batch_seconds = 0.0  # of the last batches, on average
         self._waiting: deque[tuple[Job, asyncio.Future[Answer]]] = deque()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -90,7 +90,7 @@ class Batcher(Generic[Job, Answer]):
         Raises:
             Refusal: too much work is ahead of it (503).
         """
-        ahead = len(self._waiting) * self.job_seconds
+        ahead = len(self._waiting) / self.size * self.batch_seconds
         if ahead > self.longest_wait:
             raise Refusal(503, "the server is busy", remedy="send the request again later", retry_after=1)
         loop = asyncio.get_running_loop()
@@ -145,8 +145,8 @@ class Batcher(Generic[Job, Answer]):
                 if not future.done():
                     future.set_exception(outcome)
         else:
-            seconds = (time.perf_counter() - batch.begun) / len(batch.jobs)
-            self.job_seconds += SMOOTHING * (seconds - self.job_seconds)
+            seconds = time.perf_counter() - batch.begun
+            self.batch_seconds += SMOOTHING * (seconds - self.batch_seconds)
             for (_, future), answer in zip(batch.jobs, outcome, strict=True):
                 if not future.done():
                     future.set_result(answer)

@@ -27,6 +27,9 @@ log = logging.getLogger("shortlist.serving")
 
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 JSON = b"application/json"
+# That a request waits before it is told that the server is busy. Turning away takes time too, and a flood
+# that is turned away at once comes again at once: those who were admitted would wait for it.
+SHED_SECONDS = 0.1
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -95,6 +98,8 @@ class Endpoint:
         except Exception as error:
             status, failure, retry_after = _failure(error, request_id)
             answer = ErrorText(failure.error.text) if self.operation.foreign else failure
+            if status == 503 and isinstance(error, Refusal) and not self.service.draining:
+                await asyncio.sleep(SHED_SECONDS)
         if self.operation.audited:
             self._audit(scope, key, client, request_id, status)
         await respond(send, status, answer, request_id, retry_after=retry_after)

@@ -122,6 +122,19 @@ def test_a_constant_feature_and_a_huge_one_leave_the_scores_finite(make):
     assert scorer(Ragged.from_lengths(values, torch.tensor([20]))).values.isfinite().all()
 
 
+def test_dropped_features_stand_at_their_mean_in_training_and_are_whole_afterwards():
+    torch.manual_seed(0)
+    features = Ragged.from_lengths(torch.randn(4000, WIDTH) + 5, torch.tensor([4000]))
+    scorer = UnivariateScorer(WIDTH, hidden=(), input_dropout=0.25)
+    seen: list[torch.Tensor] = []
+    scorer.layers.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    scorer(features)
+    assert float((seen[0] == 0).float().mean()) == pytest.approx(0.25, abs=0.02)
+    assert float(seen[0].mean()) == pytest.approx(0, abs=0.03)
+    scorer.eval()(features)
+    assert not bool((seen[1] == 0).any())
+
+
 def test_log1p_is_symmetric():
     torch.manual_seed(0)
     plain, logarithmic = UnivariateScorer(WIDTH), UnivariateScorer(WIDTH, log1p=True)
@@ -223,6 +236,7 @@ def test_a_context_weighs_the_curves_and_has_none():
     [
         (lambda: UnivariateScorer(0), "in_features is 0"),
         (lambda: UnivariateScorer(3, dropout=1.0), "dropout is 1.0"),
+        (lambda: UnivariateScorer(3, input_dropout=-0.1), "input_dropout is -0.1"),
         (lambda: GroupwiseScorer(3, group_size=1), "group_size is 1"),
         (lambda: GroupwiseScorer(3, hidden=()), "hidden is \\[\\]"),
         (lambda: AttentionScorer(3, dim=9, heads=2), "2 heads cannot share a width of 9"),

@@ -1,5 +1,5 @@
-// Puts what was compiled, and the files that need no compiling, where the Python package keeps them; with --check,
-// says whether they are there already.
+// Puts what was compiled where the Python package keeps it, beside the page's HTML, CSS and icons; with --check, says
+// whether it is there already.
 
 import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,7 +7,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = fileURLToPath(new URL("..", import.meta.url));
-const target = join(here, "../src/shortlist/export/web/static");
+const target = join(here, "../src/shortlist/export/web/compiled");
 
 /** Paths of all files in a folder. */
 const filesOf = (folder) =>
@@ -20,7 +20,6 @@ const filesOf = (folder) =>
 
 const folder = mkdtempSync(join(tmpdir(), "shortlist-web-"));
 try {
-  cpSync(join(here, "static"), folder, { recursive: true });
   cpSync(join(here, "build/app"), join(folder, "app"), { recursive: true });
   cpSync(join(here, "build/device"), join(folder, "device"), { recursive: true });
   cpSync(join(here, "build/worker/sw.js"), join(folder, "sw.js"));

@@ -16,6 +16,7 @@ from shortlist.export.web.onnx_runtime import runtime_files
 # What the service worker begins with, from which a folder is known as one that may be replaced.
 RELEASE = "const RELEASE = "
 WORKER = "sw.js"
+PARTS = ("page", "compiled")  # what is written by hand, and what `npm run build` in web/ makes
 
 
 def write_app(model: str | Path, out: str | Path, *, runtime: str | Path | None = None) -> None:
@@ -38,8 +39,9 @@ def write_app(model: str | Path, out: str | Path, *, runtime: str | Path | None 
     contents = {f"model/{each.path}": each.read(source) for each in manifest.files.values()}
     contents[f"model/{MANIFEST}"] = (source / MANIFEST).read_bytes()
     contents |= runtime_files(runtime)
-    with appearing(target) as folder, as_file(files(__package__) / "static") as static:
-        shutil.copytree(static, folder, dirs_exist_ok=True)
+    with appearing(target) as folder, as_file(files(__package__)) as package:
+        for part in PARTS:
+            shutil.copytree(package / part, folder, dirs_exist_ok=True)
         for name, content in contents.items():
             file = folder / name
             file.parent.mkdir(parents=True, exist_ok=True)

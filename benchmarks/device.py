@@ -7,6 +7,7 @@
   exported within 8 MB. The time is that of `Device.recommend`: from the ids of the history to twelve ids with
   their titles. The peer is the same network, item vectors and the best items included, as a LiteRT flatbuffer
   in float32 in its own interpreter. One thread each, in turn; both give the same items.
+- `browser`: the 10,000 items in headless Chromium, whose lists are to be those of `Device`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import polars as pl
 import torch
 
 import shortlist as sl
-from benchmarks import peers
+from benchmarks import device_browser, peers
 from benchmarks.device_network import save_network
 from benchmarks.harness import Figure, interleave
 from shortlist.export import Device, DeviceManifest, export_funnel
@@ -114,9 +115,10 @@ def _speed(name: str, folder: Path, *, quick: bool) -> list[Figure]:
             "litert": lambda history: litert(json.dumps([rows[item] for item in history])),
         }
         ours(None), litert(None)
+        lists = [asking["ours"](each)["items"] for each in histories]
         same = [
-            len({rows[item] for item in asking["ours"](each)["items"]} & set(asking["litert"](each)["rows"]))
-            for each in histories
+            len({rows[item] for item in found} & set(asking["litert"](each)["rows"]))
+            for each, found in zip(histories, lists, strict=True)
         ]
         if statistics.mean(same) < (report.overlap - 0.1) * K:  # but for what the quantised vectors exchange
             raise RuntimeError(f"the peer and ours have {statistics.mean(same)} of {K} items in common")
@@ -129,7 +131,9 @@ def _speed(name: str, folder: Path, *, quick: bool) -> list[Figure]:
         )
     ratios = [b / a for a, b in zip(taken["ours"], taken["litert"], strict=True)]
     mine, theirs = (Milliseconds.of(taken[who]) for who in ("ours", "litert"))
+    in_browser = device_browser.figures(path, histories, lists) if name == "tenk" else []
     return [
+        *in_browser,
         Figure(f"{name}_mb", _size(path), "MB", 8.0 if name == "hundredk" else None, at_least=False),
         Figure(f"{name}_overlap", report.overlap, next(iter(report.encodings.values()))),
         Figure(f"{name}_ms", mine.median, "ms", target, at_least=False, spread=mine.spread),

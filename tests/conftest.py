@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from shortlist import kernels
 from shortlist.errors import ConfigError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_sessionstart() -> None:
+    """Let Ctrl-C end a training again where the shell has it ignored, as it is for what runs in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _shared_folder(variable: str, name: str) -> Path:

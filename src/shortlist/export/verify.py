@@ -193,9 +193,15 @@ class Verifier:
 
 
 def _best(scores: NDArray[np.float32]) -> NDArray[np.int64]:
-    """`[rows, up to 12]` the places of the best, -1 where a score is that of nothing."""
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :COMPARED]
-    return np.where(np.isfinite(np.take_along_axis(scores, order, 1)), order, -1)
+    """`[rows, up to 12]` the places of the best, -1 where a score is that of nothing; ties by place."""
+    width = min(COMPARED, scores.shape[1])
+    best = np.full((len(scores), width), -1)
+    for row, some in enumerate(scores if width else ()):
+        # Only what reaches the last of the best is sorted, not the whole catalogue.
+        found = np.flatnonzero((some >= np.partition(some, -width)[-width]) & np.isfinite(some))
+        order = found[np.argsort(-some[found], kind="stable")][:width]
+        best[row, : len(order)] = order
+    return best
 
 
 def _overlap(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> float:

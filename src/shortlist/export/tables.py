@@ -15,6 +15,7 @@ Float32Array = NDArray[np.float32]
 LARGEST = {"int8": 127, "int4": 7}
 # With 15 levels the best scale often cuts the largest number off; these shares of it are tried.
 SHRINKS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
+SCALE_BYTES = 2
 
 
 def table_bytes(encoding: Encoding, *, rows: int, dim: int) -> int:
@@ -25,8 +26,8 @@ def table_bytes(encoding: Encoding, *, rows: int, dim: int) -> int:
         rows: how many.
         dim: numbers a row.
     """
-    a_row = {"float32": 4 * dim, "float16": 2 * dim, "int8": 4 + dim, "int4": 4 + (dim + 1) // 2}
-    return rows * a_row[encoding]
+    a_row = {"float32": 4 * dim, "float16": 2 * dim, "int8": dim, "int4": (dim + 1) // 2}
+    return rows * (a_row[encoding] + (SCALE_BYTES if encoding in LARGEST else 0))
 
 
 def encode_table(values: NDArray[Any], encoding: Encoding) -> bytes:
@@ -38,7 +39,7 @@ def encode_table(values: NDArray[Any], encoding: Encoding) -> bytes:
             `"int4"` table holds two codes in two's complement, that of the lower column in its lower half.
 
     Returns:
-        `table_bytes` bytes.
+        `table_bytes` bytes; a scale is a bfloat16.
 
     Raises:
         DataError: a number is not finite, or too large for float16.
@@ -61,7 +62,7 @@ def encode_table(values: NDArray[Any], encoding: Encoding) -> bytes:
     scales = _row_scales(values.astype(np.float32), encoding)
     codes = _codes(values.astype(np.float32), scales, LARGEST[encoding])
     packed = codes if encoding == "int8" else _pack_halves(codes)
-    return scales.astype("<f4").tobytes() + packed.tobytes()
+    return _upper_halves(scales).tobytes() + packed.tobytes()
 
 
 def decode_table(content: bytes, encoding: Encoding, *, rows: int, dim: int) -> Float32Array:
@@ -89,9 +90,9 @@ def decode_table(content: bytes, encoding: Encoding, *, rows: int, dim: int) -> 
         kind = "<f4" if encoding == "float32" else "<f2"
         values = np.frombuffer(content, kind).reshape(rows, dim).astype(np.float32)
     else:
-        scales = np.frombuffer(content, "<f4", count=rows)[:, None].astype(np.float32)
+        scales = _whole(np.frombuffer(content, "<u2", count=rows))[:, None]
         width = dim if encoding == "int8" else (dim + 1) // 2
-        packed = np.frombuffer(content, np.uint8, offset=4 * rows).reshape(rows, width)
+        packed = np.frombuffer(content, np.uint8, offset=SCALE_BYTES * rows).reshape(rows, width)
         codes = packed.view(np.int8) if encoding == "int8" else _unpack_halves(packed, dim)
         values = codes * scales
     if not np.isfinite(values).all():
@@ -100,17 +101,34 @@ def decode_table(content: bytes, encoding: Encoding, *, rows: int, dim: int) -> 
 
 
 def _row_scales(values: Float32Array, encoding: Encoding) -> Float32Array:
-    """`[rows]` what a code of 1 is worth; 0 for a row of zeros."""
+    """`[rows]` what a code of 1 is worth, in bfloat16; 0 for a row of zeros.
+
+    The codes are those of the rounded scale, so rounding it costs no more than steps 0.4 % larger.
+    """
     largest = LARGEST[encoding]
     full = np.abs(values).max(axis=1, initial=0) / np.float32(largest)
     if encoding == "int8":
-        return np.asarray(full, np.float32)
-    best, least = full, np.full(len(full), np.inf)
+        return _rounded(full)
+    best, least = _rounded(full), np.full(len(full), np.inf)
     for shrink in SHRINKS:
-        scales = full * np.float32(shrink)
+        scales = _rounded(full * np.float32(shrink))
         errors = np.square(_codes(values, scales, largest) * scales[:, None] - values).sum(axis=1)
         best, least = np.where(errors < least, scales, best), np.minimum(errors, least)
     return np.asarray(best, np.float32)
+
+
+def _upper_halves(values: Float32Array) -> NDArray[np.uint16]:
+    """The nearest bfloat16 of numbers from 0 on: the upper half of a float32, with all of its range."""
+    bits = np.ascontiguousarray(values, "<f4").view("<u4")
+    return np.asarray((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16, "<u2")
+
+
+def _whole(halves: NDArray[np.uint16]) -> Float32Array:
+    return (halves.astype("<u4") << 16).view("<f4")
+
+
+def _rounded(scales: NDArray[np.float32]) -> Float32Array:
+    return _whole(_upper_halves(scales))
 
 
 def _codes(values: Float32Array, scales: Float32Array, largest: int) -> NDArray[np.int8]:

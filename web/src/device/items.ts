@@ -92,6 +92,13 @@ export class ItemTable {
 
 const otherForm = (id: Id): Id => (typeof id === "number" ? String(id) : /^-?[0-9]{1,16}$/.test(id) ? Number(id) : id);
 
+/** Whole numbers from their differences; null where there are none. */
+function sums(steps: unknown): number[] | null {
+  if (!Array.isArray(steps)) return null;
+  let sum = 0;
+  return steps.map((step) => (sum += typeof step === "number" ? step : NaN));
+}
+
 /**
  * Unpacks the item table of an export.
  *
@@ -102,15 +109,15 @@ const otherForm = (id: Id): Id => (typeof id === "number" ? String(id) : /^-?[0-
 export async function readItems(manifest: Manifest, packed: Bytes): Promise<ItemTable> {
   const { file, count, columns } = manifest.items;
   const wrong = (what: string): ExportError => new ExportError(what, `the file '${file}'`, EXPORT_AGAIN);
-  let content: { ids?: unknown; columns?: Record<string, unknown> } | null;
+  let content: { ids?: unknown; id_steps?: unknown; columns?: Record<string, unknown> } | null;
   try {
     content = JSON.parse(new TextDecoder().decode(await gunzip(packed, file)));
   } catch (error) {
     throw error instanceof ExportError ? error : wrong("the item table is not JSON");
   }
-  const ids = content?.ids;
+  const ids = sums(content?.id_steps) ?? content?.ids;
   if (!Array.isArray(ids) || ids.length !== count) throw wrong(`the item table has not ${count} ids`);
-  if (ids.some((id) => typeof id !== "string" && typeof id !== "number")) throw wrong("an id is neither text nor a number");
+  if (ids.some((id) => typeof id !== "string" && !Number.isFinite(id))) throw wrong("an id is neither text nor a number");
   const read = new Map<string, readonly unknown[]>();
   for (const name of columns.keys()) {
     const values = content?.columns?.[name];

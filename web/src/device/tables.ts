@@ -4,6 +4,8 @@ import { EXPORT_AGAIN, ExportError } from "./errors.js";
 import type { Bytes } from "./files.js";
 import type { Encoding, TableEntry } from "./manifest.js";
 
+const SCALE_BYTES = 2;
+
 /** A matrix in single precision. */
 export interface Table {
   readonly rows: number;
@@ -32,8 +34,8 @@ function encodedBytes(rows: number, dim: number, encoding: Encoding): number {
   switch (encoding) {
     case "float32": return 4 * rows * dim;
     case "float16": return 2 * rows * dim;
-    case "int8": return rows * (4 + dim);
-    case "int4": return rows * (4 + Math.ceil(dim / 2));
+    case "int8": return rows * (SCALE_BYTES + dim);
+    case "int4": return rows * (SCALE_BYTES + Math.ceil(dim / 2));
   }
 }
 
@@ -50,7 +52,7 @@ const DECODERS: Record<Encoding, Decode> = {
   },
   int8: (bytes, rows, dim) => {
     const scales = scalesOf(bytes, rows), values = new Float32Array(rows * dim);
-    const codes = new Int8Array(bytes.buffer, bytes.byteOffset + 4 * rows);
+    const codes = new Int8Array(bytes.buffer, bytes.byteOffset + SCALE_BYTES * rows);
     for (let row = 0, place = 0; row < rows; row++) {
       for (const end = place + dim; place < end; place++) values[place] = scales[row] * codes[place];
     }
@@ -60,7 +62,7 @@ const DECODERS: Record<Encoding, Decode> = {
     const scales = scalesOf(bytes, rows), values = new Float32Array(rows * dim), width = Math.ceil(dim / 2);
     for (let row = 0, place = 0; row < rows; row++) {
       for (let column = 0; column < dim; column++, place++) {
-        const pair = bytes[4 * rows + row * width + (column >> 1)];
+        const pair = bytes[SCALE_BYTES * rows + row * width + (column >> 1)];
         const nibble = column % 2 ? pair >> 4 : pair & 15;
         values[place] = scales[row] * (nibble < 8 ? nibble : nibble - 16);
       }
@@ -69,7 +71,11 @@ const DECODERS: Record<Encoding, Decode> = {
   },
 };
 
-const scalesOf = (bytes: Bytes, rows: number): Float32Array => new Float32Array(bytes.slice(0, 4 * rows).buffer);
+/** The scales, of which a table holds the upper halves: bfloat16. */
+function scalesOf(bytes: Bytes, rows: number): Float32Array {
+  const halves = new Uint16Array(bytes.slice(0, SCALE_BYTES * rows).buffer);
+  return new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
+}
 
 /** The number that 16 bits stand for. */
 function half(bits: number): number {

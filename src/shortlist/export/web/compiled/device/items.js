@@ -76,6 +76,13 @@ export class ItemTable {
     }
 }
 const otherForm = (id) => (typeof id === "number" ? String(id) : /^-?[0-9]{1,16}$/.test(id) ? Number(id) : id);
+/** Whole numbers from their differences; null where there are none. */
+function sums(steps) {
+    if (!Array.isArray(steps))
+        return null;
+    let sum = 0;
+    return steps.map((step) => (sum += typeof step === "number" ? step : NaN));
+}
 /**
  * Unpacks the item table of an export.
  *
@@ -93,10 +100,10 @@ export async function readItems(manifest, packed) {
     catch (error) {
         throw error instanceof ExportError ? error : wrong("the item table is not JSON");
     }
-    const ids = content?.ids;
+    const ids = sums(content?.id_steps) ?? content?.ids;
     if (!Array.isArray(ids) || ids.length !== count)
         throw wrong(`the item table has not ${count} ids`);
-    if (ids.some((id) => typeof id !== "string" && typeof id !== "number"))
+    if (ids.some((id) => typeof id !== "string" && !Number.isFinite(id)))
         throw wrong("an id is neither text nor a number");
     const read = new Map();
     for (const name of columns.keys()) {

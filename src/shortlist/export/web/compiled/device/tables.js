@@ -1,5 +1,6 @@
 // Matrices with one row an item, in the encodings of an export.
 import { EXPORT_AGAIN, ExportError } from "./errors.js";
+const SCALE_BYTES = 2;
 /**
  * Decodes a file.
  *
@@ -19,8 +20,8 @@ function encodedBytes(rows, dim, encoding) {
     switch (encoding) {
         case "float32": return 4 * rows * dim;
         case "float16": return 2 * rows * dim;
-        case "int8": return rows * (4 + dim);
-        case "int4": return rows * (4 + Math.ceil(dim / 2));
+        case "int8": return rows * (SCALE_BYTES + dim);
+        case "int4": return rows * (SCALE_BYTES + Math.ceil(dim / 2));
     }
 }
 const DECODERS = {
@@ -34,7 +35,7 @@ const DECODERS = {
     },
     int8: (bytes, rows, dim) => {
         const scales = scalesOf(bytes, rows), values = new Float32Array(rows * dim);
-        const codes = new Int8Array(bytes.buffer, bytes.byteOffset + 4 * rows);
+        const codes = new Int8Array(bytes.buffer, bytes.byteOffset + SCALE_BYTES * rows);
         for (let row = 0, place = 0; row < rows; row++) {
             for (const end = place + dim; place < end; place++)
                 values[place] = scales[row] * codes[place];
@@ -45,7 +46,7 @@ const DECODERS = {
         const scales = scalesOf(bytes, rows), values = new Float32Array(rows * dim), width = Math.ceil(dim / 2);
         for (let row = 0, place = 0; row < rows; row++) {
             for (let column = 0; column < dim; column++, place++) {
-                const pair = bytes[4 * rows + row * width + (column >> 1)];
+                const pair = bytes[SCALE_BYTES * rows + row * width + (column >> 1)];
                 const nibble = column % 2 ? pair >> 4 : pair & 15;
                 values[place] = scales[row] * (nibble < 8 ? nibble : nibble - 16);
             }
@@ -53,7 +54,11 @@ const DECODERS = {
         return values;
     },
 };
-const scalesOf = (bytes, rows) => new Float32Array(bytes.slice(0, 4 * rows).buffer);
+/** The scales, of which a table holds the upper halves: bfloat16. */
+function scalesOf(bytes, rows) {
+    const halves = new Uint16Array(bytes.slice(0, SCALE_BYTES * rows).buffer);
+    return new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
+}
 /** The number that 16 bits stand for. */
 function half(bits) {
     const sign = bits >> 15 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -42,27 +43,58 @@ class DenseSequence(DenseFeature):
     def forward(self, inputs: Inputs) -> Tensor:
         """`[batch, dim]`."""
         rows, mask = inputs[self.names[0]], inputs[f"{self.names[0]}_mask"]
-        place = torch.arange(rows.shape[1], device=rows.device)
+        batch, count, dim = rows.shape
         values = rows * self.scale
         if self.positions is not None:
-            values = values + self.positions(place)
-        apart: Tensor | None = None
+            values = values + self.positions.weight[:count]
+        # An event without one after it is the last; an empty history has none.
+        is_last = mask - functional.pad(mask, (0, 1))[:, 1:]
+        place = torch.arange(count, device=rows.device)
+        every = Seen(None, place[:, None] >= place, (place[:, None] - place)[None])
+        last = Seen(
+            is_last[:, None], mask[:, None, None] > 0, (mask.sum(1, keepdim=True).long() - 1 - place)[:, None]
+        )
         if self.gaps is not None:
             times = inputs[self.names[1]]
             since = torch.cat([torch.zeros_like(times[:, :1]), times[:, 1:] - times[:, :-1]], dim=1)
             values = values + self.gaps(self._buckets(since))
-            apart = self._buckets(times[:, :, None] - times[:, None, :])
-        for block in self.blocks:
-            values = block(values, apart)
-        # Causality hides the padding at the end from the last event, which answers for all.
-        count = mask.sum(1, keepdim=True)
-        last = (place.float() == count - 1).float()
-        found = self.norm((last[:, None] @ values).squeeze(1))
-        return torch.where(count > 0, found, self.start)
+            latest = (times * is_last.int()).sum(1, keepdim=True, dtype=torch.int32)
+            every = replace(every, apart=self._buckets(times[:, :, None] - times[:, None, :]))
+            last = replace(last, apart=self._buckets(latest - times)[:, None])
+        values = values.reshape(-1, dim)
+        for block in self.blocks[:-1]:
+            values = block(values, every, batch)
+        # The query is what the last event becomes, so the last block answers for no other.
+        found = self.norm(self.blocks[-1](values, last, batch))
+        return torch.where(mask[:, :1] > 0, found, self.start)
 
     def _buckets(self, seconds: Tensor) -> Tensor:
         """`gap_buckets` in whole numbers: how many powers of two a gap reaches."""
         return (seconds.unsqueeze(-1) >= self.thresholds).long().sum(-1)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Which events a block answers for, and what each of them sees.
+
+    Args:
+        chosen: `[batch, 1, n]` float32, 1 at the event to answer for; None for all of them.
+        earlier: bool, of a shape that goes with `[batch, heads, m, n]`: which of the n events each of the m
+            to answer for sees. Those after it are hidden, the padding at the end among them.
+        distance: `[1 or batch, m, n]` how many events lie between.
+        apart: `[batch, m, n]` buckets of the seconds between, or None.
+    """
+
+    chosen: Tensor | None
+    earlier: Tensor
+    distance: Tensor
+    apart: Tensor | None = None
+
+    def of(self, values: Tensor, batch: int) -> Tensor:
+        """`[batch * n, dim]` to `[batch * m, dim]`."""
+        if self.chosen is None:
+            return values
+        return (self.chosen @ values.reshape(batch, -1, values.shape[1])).squeeze(1)
 
 
 class DenseTransformer(nn.Module):
@@ -75,15 +107,20 @@ class DenseTransformer(nn.Module):
     def __init__(self, block: TransformerBlock) -> None:
         super().__init__()
         self.block = block
+        self.queries, self.keys, self.mixed = _parts(block.projection, 3)
 
-    def forward(self, values: Tensor, apart: Tensor | None) -> Tensor:
-        """`[batch, n, dim]` to the same."""
-        block = self.block
-        queries, keys, mixed = _heads(block.projection(block.norm(values)), block.heads)
+    def forward(self, values: Tensor, seen: Seen, batch: int) -> Tensor:
+        """`[batch * n, dim]` to `[batch * m, dim]`."""
+        block, own, events = self.block, seen.of(values, batch), self.block.norm(values)
+        asking = events if own is values else block.norm(own)
+        queries, keys, mixed = (
+            _heads(layer(rows), batch=batch, heads=block.heads)
+            for layer, rows in ((self.queries, asking), (self.keys, events), (self.mixed, events))
+        )
         scores = queries @ keys.transpose(2, 3) * queries.shape[3] ** -0.5
-        weights = torch.where(_is_past(values), scores, -torch.inf).softmax(3)
-        values = values + block.output(_side_by_side(weights @ mixed))
-        return values + block.feed_forward(values)  # type: ignore[no-any-return]
+        weights = torch.where(seen.earlier, scores, -torch.inf).softmax(3)
+        answers = own + block.output(_side_by_side(weights @ mixed))
+        return answers + block.feed_forward(answers)  # type: ignore[no-any-return]
 
 
 class DenseHSTU(nn.Module):
@@ -96,22 +133,24 @@ class DenseHSTU(nn.Module):
     def __init__(self, block: HSTUBlock) -> None:
         super().__init__()
         self.block = block
+        self.gate, self.queries, self.keys, self.mixed = _parts(block.projection, 4)
 
-    def forward(self, values: Tensor, apart: Tensor | None) -> Tensor:
-        """`[batch, n, dim]` and `[batch, n, n]` buckets of gaps to `[batch, n, dim]`."""
-        block, dim = self.block, values.shape[2]
-        projected = functional.silu(block.projection(block.norm(values)))
-        gate, rest = projected[:, :, :dim], projected[:, :, dim:]
-        queries, keys, mixed = _heads(rest, block.heads)
-        place = torch.arange(values.shape[1], device=values.device)
-        distance = (place[:, None] - place).clamp(min=0)
-        bias = functional.embedding(distance, block.distance_bias[:, None]).squeeze(2)[None]
-        if block.gap_bias is not None and apart is not None:
-            bias = bias + functional.embedding(apart, block.gap_bias[:, None]).squeeze(3)
+    def forward(self, values: Tensor, seen: Seen, batch: int) -> Tensor:
+        """`[batch * n, dim]` to `[batch * m, dim]`."""
+        block, own, events = self.block, seen.of(values, batch), self.block.norm(values)
+        asking = events if own is values else block.norm(own)
+        queries, keys, mixed = (
+            _heads(functional.silu(layer(rows)), batch=batch, heads=block.heads)
+            for layer, rows in ((self.queries, asking), (self.keys, events), (self.mixed, events))
+        )
+        bias = functional.embedding(seen.distance.clamp(min=0), block.distance_bias[:, None]).squeeze(3)
+        if block.gap_bias is not None and seen.apart is not None:
+            bias = bias + functional.embedding(seen.apart, block.gap_bias[:, None]).squeeze(3)
         scores = queries @ keys.transpose(2, 3) + bias[:, None]
-        weights = functional.silu(scores) / block.length * _is_past(values).float()
+        weights = functional.silu(scores) / block.length * seen.earlier.float()
+        gate = functional.silu(self.gate(asking))
         gated = block.attended_norm(_side_by_side(weights @ mixed)) * gate
-        return values + block.output(gated)  # type: ignore[no-any-return]
+        return own + block.output(gated)  # type: ignore[no-any-return]
 
 
 class DenseGRU(nn.Module):
@@ -133,21 +172,22 @@ class DenseGRU(nn.Module):
         biases = torch.cat([_in_order(cast(Tensor, each)) for each in (gru.bias_ih_l0, gru.bias_hh_l0)])
         self.register_buffer("biases", biases[None])
 
-    def forward(self, values: Tensor, apart: Tensor | None) -> Tensor:
-        """`[batch, n, dim]` to the same."""
-        steps = values.transpose(0, 1)
-        if not torch.onnx.is_in_onnx_export():
-            return self.gru(steps)[0].transpose(0, 1)  # type: ignore[no-any-return]
-        # One operator; left to itself the export would write a loop.
-        events, batch, dim = steps.shape
-        states = torch.onnx.ops.symbolic(
-            "GRU",
-            (steps, self.input_weights, self.state_weights, self.biases),
-            {"hidden_size": dim, "linear_before_reset": 1},
-            dtype=steps.dtype,
-            shape=(events, 1, batch, dim),
-        )
-        return states.squeeze(1).transpose(0, 1)
+    def forward(self, values: Tensor, seen: Seen, batch: int) -> Tensor:
+        """`[batch * n, dim]` to `[batch * m, dim]`."""
+        dim = values.shape[1]
+        steps = values.reshape(batch, -1, dim).transpose(0, 1)
+        if torch.onnx.is_in_onnx_export():
+            # One operator; left to itself the export would write a loop.
+            states = torch.onnx.ops.symbolic(
+                "GRU",
+                (steps, self.input_weights, self.state_weights, self.biases),
+                {"hidden_size": dim, "linear_before_reset": 1},
+                dtype=steps.dtype,
+                shape=(steps.shape[0], 1, batch, dim),
+            ).squeeze(1)
+        else:
+            states = self.gru(steps)[0]
+        return seen.of(states.transpose(0, 1).reshape(-1, dim), batch)
 
 
 def _in_order(weights: Tensor) -> Tensor:
@@ -164,19 +204,25 @@ def _dense_block(block: nn.Module) -> nn.Module:
     return DenseGRU(cast(GRUBlock, block))
 
 
-def _heads(projected: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    """`[batch, n, 3 * dim]` to three times `[batch, heads, n, dim / heads]`."""
-    batch, events, _ = projected.shape
-    split = projected.reshape(batch, events, 3, heads, -1).permute(2, 0, 3, 1, 4)
-    return split[0], split[1], split[2]
+def _parts(projection: nn.Linear, count: int) -> list[nn.Linear]:
+    """One layer for each of the vectors that a layer makes side by side."""
+    parts = []
+    for weight, bias in zip(projection.weight.chunk(count), projection.bias.chunk(count), strict=True):
+        part = nn.Linear(weight.shape[1], weight.shape[0])
+        part.weight, part.bias = nn.Parameter(weight.detach()), nn.Parameter(bias.detach())
+        parts.append(part)
+    return parts
+
+
+def _heads(rows: Tensor, *, batch: int, heads: int) -> Tensor:
+    """`[batch * n, dim]` to `[batch, heads, n, dim / heads]`."""
+    width = rows.shape[1] // heads
+    if heads == 1:
+        return rows.reshape(batch, 1, -1, width)
+    return rows.reshape(batch, -1, heads, width).transpose(1, 2)
 
 
 def _side_by_side(mixed: Tensor) -> Tensor:
-    """`[batch, heads, n, width]` to `[batch, n, heads * width]`."""
-    return mixed.transpose(1, 2).flatten(2)
-
-
-def _is_past(values: Tensor) -> Tensor:
-    """`[n, n]` bool, whether the column's event is the row's or one before it."""
-    place = torch.arange(values.shape[1], device=values.device)
-    return place[:, None] >= place
+    """`[batch, heads, m, width]` to `[batch * m, heads * width]`."""
+    _, heads, _, width = mixed.shape
+    return mixed.reshape(-1, width) if heads == 1 else mixed.transpose(1, 2).reshape(-1, heads * width)

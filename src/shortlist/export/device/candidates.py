@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from shortlist.export.device.items import Mask, Rows
 
+LANES = 4  # columns of a grid of scores for each that is sought: the more, the fewer are sorted in vain
+
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
@@ -30,6 +32,10 @@ class Candidates:
     def take(self, places: NDArray[Any]) -> Candidates:
         """Some of them by their places, in the order given, or those where a mask is true."""
         return Candidates(self.rows[places], self.scores[places])
+
+    def head(self, count: int) -> Candidates:
+        """The first of them."""
+        return Candidates(self.rows[:count], self.scores[:count])
 
 
 def best(rows: Rows, scores: NDArray[Any], k: int) -> NDArray[np.int64]:
@@ -55,11 +61,26 @@ def best_rows(scores: NDArray[np.float32], k: int, allowed: Mask) -> Candidates:
     needed = k + len(allowed) - int(np.count_nonzero(allowed))
     if needed < len(scores):
         # All that equal the last of them stay for now, since the lower rows among them win.
-        least = np.partition(scores, len(scores) - needed)[len(scores) - needed]
-        rows = np.flatnonzero(scores >= least)
+        rows = np.flatnonzero(scores >= _reached_by(scores, needed))
         rows = rows[allowed[rows]]
     else:
         rows = np.flatnonzero(allowed)
     order = np.argsort(-scores[rows], kind="stable")[:k]  # rows ascend, so ties keep the lower first
     rows = rows[order]
     return Candidates(rows, scores[rows])
+
+
+def _reached_by(scores: NDArray[np.float32], count: int) -> np.float32:
+    """A score that at least so many of them reach, and few more do.
+
+    Args:
+        scores: `[rows]`, more of them than `count`.
+        count: from 1.
+    """
+    # The scores stand in a grid; as many columns as have a maximum that reaches it, so many scores do.
+    depth = len(scores) // (LANES * count)
+    if depth > 1:
+        scores = scores[: len(scores) // depth * depth].reshape(depth, -1).max(axis=0)
+    place = len(scores) - count
+    least: np.float32 = np.partition(scores, place)[place]
+    return least

@@ -37,6 +37,7 @@ class Device:
         self.path = path
         self._loaded = loaded
         self._feedback = Feedback()
+        self._retrieval_is_all = loaded.ranker is None and not loaded.postrank
 
     def __len__(self) -> int:
         """The number of items."""
@@ -171,13 +172,15 @@ class Device:
         """The final list."""
         loaded = self._loaded
         scores = [each.scores(loaded.inputs, request, self._feedback) for each in loaded.retrievers]
-        current = retrieve(loaded.retrievers, scores, at_least=request.size, allowed=allowed)
+        current = retrieve(
+            loaded.retrievers, scores, at_least=request.size, allowed=allowed, last=self._retrieval_is_all
+        )
         if loaded.ranker is not None:
             named = {each.name: some for each, some in zip(loaded.retrievers, scores, strict=True)}
             current = loaded.ranker.rank(current, loaded.inputs, request, named)
         for stage in loaded.postrank:
             current = stage(current, request)
-        return current.take(np.arange(min(request.size, len(current))))
+        return current.head(request.size)
 
     def _answer(self, candidates: Candidates) -> Recommended:
         items, rows = self._loaded.items, candidates.rows
@@ -185,11 +188,14 @@ class Device:
         return Recommended(ids, candidates.scores.tolist(), items.shown(rows))
 
 
+_PAIR = (tuple, list)
+
+
 def _known_history(history: Iterable[Id | tuple[Id, int]], items: Items) -> tuple[Rows, Rows]:
     """The rows of what the export holds of a history, and their times, 0 where unknown."""
     rows, times = [], []
     for each in history:
-        item, time_ = each if isinstance(each, tuple | list) else (each, 0)
+        item, time_ = each if isinstance(each, _PAIR) else (each, 0)
         if row := items.row(item):
             rows.append(row)
             times.append(time_)

@@ -62,12 +62,11 @@ class Items:
             id_: a number written as a text (and the reverse) is understood.
         """
         try:
-            found = self._rows.get(id_)  # type: ignore[call-overload]  # whatever a caller has for an id
+            return self._rows[id_]  # type: ignore[index]  # whatever a caller has for an id
+        except KeyError:
+            return self._rows.get(_other_form(id_), 0) if isinstance(id_, str | int) else 0
         except TypeError:  # it has no hash
             return 0
-        if found is None and isinstance(id_, str | int):
-            found = self._rows.get(_other_form(id_))
-        return found or 0
 
     def rows(self, ids: Iterable[object]) -> Rows:
         """The rows of those ids that the export holds, in the order given."""

@@ -92,7 +92,12 @@ Retriever = Nearest | Popular
 
 
 def retrieve(
-    retrievers: Sequence[Retriever], all_scores: Sequence[Scores], *, at_least: int, allowed: Mask
+    retrievers: Sequence[Retriever],
+    all_scores: Sequence[Scores],
+    *,
+    at_least: int,
+    allowed: Mask,
+    last: bool = False,
 ) -> Candidates:
     """Ask every retriever and merge what they find.
 
@@ -101,11 +106,14 @@ def retrieve(
         all_scores: of each, its score of every row.
         at_least: how many candidates a retriever whose own `k` is smaller is asked for.
         allowed: `[rows]`, which rows may come.
+        last: whether no stage follows; then one retriever by itself gives no more than `at_least`.
 
     Returns:
         With one retriever its own list; with several the distinct rows, scored by the sum of reciprocal ranks
         (Cormack et al. 2009).
     """
+    if last and len(retrievers) == 1:
+        return retrievers[0].best(all_scores[0], at_least, allowed)
     lists = [
         each.best(scores, max(each.k, at_least), allowed)
         for each, scores in zip(retrievers, all_scores, strict=True)

@@ -26,7 +26,8 @@ class Device:
     It needs NumPy and ONNX Runtime, no PyTorch, and no network. Models run in one thread; so do NumPy's
     products where `OPENBLAS_NUM_THREADS=1` is set. Tables are decoded to float32 when it is loaded, 4 bytes a
     number, and the vectors that items are compared by are kept a second time at length one: 51 MB for 100,000
-    items x 64. What `adapt` learns is kept in memory only.
+    items x 64; of int8 and int4 tables that are searched the codes stay too, a byte a number. What `adapt`
+    learns is kept in memory only.
 
     Args:
         loaded: the export's content.

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from shortlist.errors import BundleError, Error
+from shortlist.export.device.adaptation import VectorSpace
 from shortlist.export.device.diversity import normalized
 from shortlist.export.device.inputs import Inputs
+from shortlist.export.device.integer_product import IntegerProduct
 from shortlist.export.device.items import Items
 from shortlist.export.device.models import ExportedModel
 from shortlist.export.device.ranking import Ranker
@@ -18,7 +20,7 @@ from shortlist.export.device.retrieval import Nearest, Popular, Retriever
 from shortlist.export.device.stages import PostRanker, build_postranker
 from shortlist.export.item_table import read_item_table
 from shortlist.export.manifest import FETCH_AGAIN, MANIFEST, DeviceManifest
-from shortlist.export.tables import Float32Array, decode_table
+from shortlist.export.tables import Float32Array, decode_table, table_codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +107,7 @@ class _Parts:
             table = tables[each.table]
             if each.model is not None:
                 model = self.model(each.model, inputs.names(each.inputs), "query")
-                built.append(Nearest(each.name, each.k, model, each.inputs, table))
+                built.append(Nearest(each.name, each.k, model, each.inputs, self.space(each.table, table)))
             elif table.shape[1] != 1:
                 raise BundleError(
                     f"the popularity of {each.name!r} has {table.shape[1]} numbers an item, not one",
@@ -115,6 +117,12 @@ class _Parts:
             else:
                 built.append(Popular(each.name, each.k, np.ascontiguousarray(table[:, 0])))
         return tuple(built)
+
+    def space(self, name: str, vectors: Float32Array) -> VectorSpace:
+        described = self.manifest.tables[name]
+        content = self.content[described.file]
+        codes = table_codes(content, described.encoding, rows=described.rows, dim=described.dim)
+        return VectorSpace(vectors, None if codes is None else IntegerProduct(codes))
 
     def ranker(self, inputs: Inputs, tables: Mapping[str, Float32Array]) -> Ranker | None:
         rank = self.manifest.rank

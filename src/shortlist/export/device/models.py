@@ -34,7 +34,7 @@ class ExportedModel:
         self, content: bytes, *, inputs: Collection[str], outputs: Sequence[str], where: str
     ) -> None:
         self.where, self._outputs = where, list(outputs)
-        self._session = _session(content, where)
+        self._session = open_session(content, where)
         self._reads = [each.name for each in self._session.get_inputs()]
         gives = [each.name for each in self._session.get_outputs()]
         for what, named, known in (("reads", self._reads, inputs), ("does not give", self._outputs, gives)):
@@ -73,7 +73,17 @@ class ExportedModel:
         return found
 
 
-def _session(content: bytes, where: str) -> InferenceSession:
+def open_session(content: bytes, where: str) -> InferenceSession:
+    """Open a model in ONNX Runtime, with one thread.
+
+    Args:
+        content: the model.
+        where: its path, for messages.
+
+    Raises:
+        ConfigError: ONNX Runtime is not installed.
+        BundleError: it is no model that ONNX Runtime reads.
+    """
     try:
         import onnxruntime
     except ImportError as error:

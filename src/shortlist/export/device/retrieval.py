@@ -14,7 +14,6 @@ from shortlist.export.device.inputs import Inputs, Request
 from shortlist.export.device.items import Mask, Rows
 from shortlist.export.device.models import ExportedModel
 from shortlist.export.manifest import FETCH_AGAIN
-from shortlist.export.tables import Float32Array
 
 RECIPROCAL_RANK_OFFSET = 60  # Cormack et al. (SIGIR 2009)
 Scores = NDArray[np.float32]
@@ -28,15 +27,15 @@ class Nearest:
         k: how many candidates.
         model: makes the query.
         inputs: names of what the model reads.
-        vectors: `[rows, dim]`.
+        space: of the vectors.
     """
 
     def __init__(
-        self, name: str, k: int, model: ExportedModel, inputs: Sequence[str], vectors: Float32Array
+        self, name: str, k: int, model: ExportedModel, inputs: Sequence[str], space: VectorSpace
     ) -> None:
         self.name, self.k = name, k
         self._model, self._inputs = model, tuple(inputs)
-        self._space = VectorSpace(vectors)
+        self._space = space
 
     def scores(self, inputs: Inputs, request: Request, feedback: Feedback) -> Scores:
         """`[rows]` the score of every row, adapted to what was liked and disliked."""

@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def pytest_sessionstart() -> None:
-    """Let Ctrl-C end a training again where the shell has it ignored, as it is for what runs in the background."""
+    """Let Ctrl-C end a training where the shell has it ignored, as for what runs in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -165,8 +165,10 @@ def test_no_item_comes_back_once_remove_has_returned(joins: list[int]) -> None:
 @pytest.mark.parametrize("compact", [False, True])
 def test_after_settle_everything_is_there_exactly_once(joins: list[int], compact: bool) -> None:
     rng = np.random.default_rng(0)
-    vectors = np.sign(vectors_of(COUNT))  # of which the codes lose nothing, so that only queries are rounded
-    error = 0.05 if compact else 1e-5
+    vectors = np.sign(vectors_of(COUNT))  # of which no component is more than 2 from its centroid's
+    # A query is rounded by up to half a 127th of its largest component, and what a vector differs by from its
+    # centroid by half a 127th of 2: with the queries asked, 0.066 in all, however the joins part the leaves.
+    error = 0.07 if compact else 1e-5
     index = Approximate(DIM, compact=compact, threads=1).fit(np.arange(COUNT), vectors)
     model = dict(enumerate(vectors))
     for step in range(60):

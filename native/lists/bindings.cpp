@@ -21,7 +21,9 @@ using Results = Array<float, 1>;
 Batch batch_of(const Floats& scores, const Places& offsets) {
   const std::size_t bounds = offsets.shape(0);
   require(bounds >= 1 && offsets.data()[0] == 0, "offsets start with 0");
-  for (std::size_t i = 1; i < bounds; ++i) require(offsets.data()[i] >= offsets.data()[i - 1], "offsets never fall");
+  bool rising = true;  // looked at in vectors, which a test of each could not be
+  for (std::size_t i = 1; i < bounds; ++i) rising &= offsets.data()[i] >= offsets.data()[i - 1];
+  require(rising, "offsets never fall");
   require(offsets.data()[bounds - 1] == static_cast<std::int64_t>(scores.shape(0)), "offsets end with the items");
   return {offsets.data(), static_cast<std::int64_t>(bounds) - 1, scores.data()};
 }

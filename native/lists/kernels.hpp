@@ -28,7 +28,7 @@ struct RankedList {
   const float* gains;    // null for pairs that all weigh 1; room: anything finite
 };
 
-struct PairSums {  // or of a list's targets
+struct PairSums {
   double loss;
   double weight;
 };
@@ -36,10 +36,11 @@ struct PairSums {  // or of a list's targets
 struct Kernels {
   const char* name;
 
-  // The targets' sum, and the sum over them of target * -log(softmax of scores), whose gradient `slopes`, null or
-  // [count], becomes where the targets' sum is above 0; else it stays undefined. A sum that is NaN says that a number
-  // is not finite or a target negative. Needs no room.
-  PairSums (*cross_entropy)(const float* scores, const float* targets, std::int64_t count, float* slopes);
+  // Of each of some lists, `offsets` apart, the mean of -log(softmax of scores) by target and the targets' sum.
+  // `slopes`, which may be null, become the gradient of their product. False where a number is not finite or a target
+  // negative: then the results mean nothing. Needs no room.
+  bool (*cross_entropy)(const float* scores, const float* targets, const std::int64_t* offsets, std::int64_t lists,
+                        float* values, float* totals, float* slopes);
 
   // Adds up log(1 + exp(-(better score - worse score))) by weight; `slopes`, null or [count + room] zeros, becomes
   // the gradient of that sum.

@@ -1,6 +1,6 @@
 // The kernels in terms of vectors of LANES floats; each instruction set includes this file with LANES and SIMD, the
 // target of its functions, of its own.
-#include <cmath>
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 
@@ -42,54 +42,132 @@ INLINE Vec last_lanes(std::int64_t count) {
   return load(kOnes + count);
 }
 
-// A list in whole vectors: the last one begins at `last`, and `fresh` of its lanes, at the end, were in none before.
-SIMD PairSums cross_entropy_of(const float* scores, const float* targets, std::int64_t last, std::int64_t fresh,
-                               float* slopes) {
-  const Vec counted = last_lanes(fresh);
-  Vec most = load(scores + last), least = load(targets + last), wanted = least * counted;
-  for (std::int64_t j = 0; j < last; j += LANES) {
-    const Vec value = load(scores + j), target = load(targets + j);
-    most = value > most ? value : most;
-    least = target < least ? target : least;
-    wanted += target;
-  }
-  const float largest = largest_of(most), weight = total(wanted);
-  Vec sum = {}, below = {};
-  for (std::int64_t j = 0; j < last; j += LANES) {
-    const Vec value = load(scores + j) - largest, e = natural(value);
-    below += load(targets + j) * value;
-    sum += e;
-    if (slopes != nullptr) store(slopes + j, e);
-  }
-  const Vec value = load(scores + last) - largest, e = natural(value);
-  below += load(targets + last) * value * counted;
-  const float all = total(sum + e * counted), sums = total(below), each = weight / all;
-  // A number that is not finite makes one of the three sums so: minus infinity the second, even times 0.
-  if (largest_of(-least) > 0 || !std::isfinite(weight + all + sums))
-    return {0, std::numeric_limits<double>::quiet_NaN()};
-  if (!(weight > 0)) return {0, 0};
-  if (slopes != nullptr) {
-    for (std::int64_t j = 0; j < last; j += LANES)
-      store(slopes + j, load(slopes + j) * each - load(targets + j));
-    store(slopes + last, e * each - load(targets + last));
-  }
-  return {static_cast<double>(weight) * std::log(all) - sums, weight};
+// log(x) for finite x from 1.
+INLINE Vec logarithm(Vec x) {
+  const Whole bits = __builtin_bit_cast(Whole, x);
+  const Vec above = __builtin_bit_cast(Vec, (bits & 0x007fffffu) | 0x3f800000u) - 1.0f;
+  // The exponent's bits on top of 2^23 make a float, which is that and 127 more than wanted.
+  const Vec power = __builtin_bit_cast(Vec, (bits >> 23) | 0x4b000000u) - (8388608.0f + 127.0f);
+  return power * 0.693147180559945309f + log_one_plus(above);
 }
 
-SIMD PairSums cross_entropy(const float* scores, const float* targets, std::int64_t count, float* slopes) {
-  if (count == 0) return {0, 0};
-  if (count >= LANES)
-    return cross_entropy_of(scores, targets, count - LANES, (count - 1) % LANES + 1, slopes);
-  float some_scores[LANES], some_targets[LANES], some_slopes[LANES];
-  const std::int64_t before = LANES - count;
-  for (std::int64_t lane = 0; lane < LANES; ++lane) {
-    some_scores[lane] = scores[lane < before ? 0 : lane - before];
-    some_targets[lane] = lane < before ? 0.0f : targets[lane - before];
+// Lists that each step of the work goes through in turn, so that no list's sums are waited for.
+constexpr std::int64_t kListsTogether = 16, kItemsTogether = 2048;
+
+struct Softmaxes {
+  // A list in whole vectors: the last begins at `last`, and `fresh` of its lanes, at the end, were in none before.
+  struct List {
+    const float* scores;
+    const float* targets;
+    float* slopes;
+    std::int64_t last;
+    std::int64_t fresh;
+  };
+  std::int64_t count;
+  List lists[kListsTogether];
+  float largest[kListsTogether];  // score
+  float wanted[kListsTogether];   // sum of targets, NaN with a negative one
+  float sums[kListsTogether];     // of exp(score - largest)
+  float below[kListsTogether];    // of target * (score - largest)
+  float short_scores[kListsTogether][LANES], short_targets[kListsTogether][LANES], short_slopes[kListsTogether][LANES];
+};
+
+// Takes a list in; one that is shorter than a vector is copied to the end of one.
+SIMD void take_list(const float* scores, const float* targets, std::int64_t count, float* slopes, Softmaxes& all) {
+  const std::int64_t i = all.count++;
+  if (count >= LANES) {
+    all.lists[i] = {scores, targets, slopes, count - LANES, (count - 1) % LANES + 1};
+    return;
   }
-  const PairSums sums = cross_entropy_of(some_scores, some_targets, 0, count, slopes == nullptr ? nullptr : some_slopes);
-  if (slopes != nullptr && sums.weight > 0)
-    for (std::int64_t j = 0; j < count; ++j) slopes[j] = some_slopes[before + j];
-  return sums;
+  store(all.short_scores[i], Vec{} + (count > 0 ? scores[0] : 0.0f));
+  store(all.short_targets[i], Vec{});
+  for (std::int64_t j = 0; j < count; ++j) {
+    all.short_scores[i][LANES - count + j] = scores[j];
+    all.short_targets[i][LANES - count + j] = targets[j];
+  }
+  all.lists[i] = {all.short_scores[i], all.short_targets[i], slopes == nullptr ? nullptr : all.short_slopes[i], 0, count};
+}
+
+SIMD void look_through(Softmaxes& all) {
+  for (std::int64_t i = 0; i < all.count; ++i) {
+    const auto [scores, targets, slopes, last, fresh] = all.lists[i];
+    Vec most = load(scores + last), least = load(targets + last), wanted = least * last_lanes(fresh);
+    for (std::int64_t j = 0; j < last; j += LANES) {
+      const Vec value = load(scores + j), target = load(targets + j);
+      most = value > most ? value : most;
+      least = target < least ? target : least;
+      wanted += target;
+    }
+    all.largest[i] = largest_of(most);
+    all.wanted[i] = total(least < 0.0f ? Vec{} + std::numeric_limits<float>::quiet_NaN() : wanted);
+  }
+}
+
+// Leaves the exponentials in the slopes.
+SIMD void exponentiate(Softmaxes& all) {
+  for (std::int64_t i = 0; i < all.count; ++i) {
+    const auto [scores, targets, slopes, last, fresh] = all.lists[i];
+    const float largest = all.largest[i];
+    Vec sum = {}, below = {};
+    for (std::int64_t j = 0; j < last; j += LANES) {
+      const Vec value = load(scores + j) - largest, e = natural(value);
+      below += load(targets + j) * value;
+      sum += e;
+      if (slopes != nullptr) store(slopes + j, e);
+    }
+    const Vec counted = last_lanes(fresh), value = load(scores + last) - largest, e = natural(value);
+    if (slopes != nullptr) store(slopes + last, e);
+    all.sums[i] = total(sum + e * counted);
+    all.below[i] = total(below + load(targets + last) * value * counted);
+  }
+}
+
+SIMD void make_slopes(const Softmaxes& all, const float* scale) {
+  for (std::int64_t i = 0; i < all.count; ++i) {
+    const auto [scores, targets, slopes, last, fresh] = all.lists[i];
+    const Vec ending = load(slopes + last);  // some of its lanes are about to change
+    for (std::int64_t j = 0; j < last; j += LANES) store(slopes + j, load(slopes + j) * scale[i] - load(targets + j));
+    store(slopes + last, ending * scale[i] - load(targets + last));
+  }
+}
+
+// Of the lists that were taken in; false where a number makes no sense.
+SIMD bool cross_entropies(Softmaxes& all, bool with_slopes, float* values, float* totals) {
+  look_through(all);
+  exponentiate(all);
+  float losses[kListsTogether], scale[kListsTogether];
+  Vec nothing = {};
+  for (std::int64_t i = all.count; i < kListsTogether; ++i) all.wanted[i] = all.sums[i] = all.below[i] = 0;
+  for (std::int64_t i = 0; i < kListsTogether; i += LANES) {
+    const Vec wanted = load(all.wanted + i), sums = load(all.sums + i), below = load(all.below + i);
+    store(losses + i, wanted > 0.0f ? logarithm(sums) - below / wanted : Vec{});
+    store(scale + i, wanted / sums);
+    // A number that is not finite makes one of the three so: minus infinity the last, even times 0.
+    const Vec every = wanted + sums + below;
+    nothing += every - every;
+  }
+  std::copy(losses, losses + all.count, values);
+  std::copy(all.wanted, all.wanted + all.count, totals);
+  if (with_slopes) make_slopes(all, scale);
+  return total(nothing) == 0;
+}
+
+SIMD bool cross_entropy(const float* scores, const float* targets, const std::int64_t* offsets, std::int64_t lists,
+                        float* values, float* totals, float* slopes) {
+  bool sound = true;
+  for (std::int64_t first = 0, last = 0; first < lists; first = last) {
+    Softmaxes all;
+    all.count = 0;
+    while (last < lists && last - first < kListsTogether && offsets[last] - offsets[first] < kItemsTogether) {
+      const std::int64_t begin = offsets[last], count = offsets[++last] - begin;
+      take_list(scores + begin, targets + begin, count, slopes == nullptr ? nullptr : slopes + begin, all);
+    }
+    sound &= cross_entropies(all, slopes != nullptr, values + first, totals + first);
+    for (std::int64_t i = first; slopes != nullptr && i < last; ++i)
+      if (const std::int64_t count = offsets[i + 1] - offsets[i]; count < LANES)
+        std::copy(all.short_slopes[i - first] + LANES - count, all.short_slopes[i - first] + LANES, slopes + offsets[i]);
+  }
+  return sound;
 }
 
 SIMD PairSums logistic(const RankedList& list, const PairDiscounts& discounts, float* slopes) {

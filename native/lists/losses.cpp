@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <functional>
 #include <limits>
 #include <numeric>
@@ -28,16 +27,25 @@ std::int64_t pairs_of(const Batch& batch) {
   return pairs;
 }
 
-// Runs `work(worker, first item, count, list)` for every list; a worker is made for each thread.
+// Runs `work(worker, first, last)` for all lists, some at a time; a worker is made for each thread.
 template <class Worker, class Work>
-void for_lists(const Batch& batch, int threads, const Work& work) {
+void for_runs(const Batch& batch, int threads, const Work& work) {
   std::atomic<std::int64_t> next{0};
   constexpr std::int64_t kAtOnce = 16;
-  run_team(useful_threads(threads, pairs_of(batch) * kBytesPerPair), [&](int) {
+  run_team(threads, [&](int) {
     Worker worker;
     for (std::int64_t first = next.fetch_add(kAtOnce); first < batch.lists; first = next.fetch_add(kAtOnce))
-      for (std::int64_t i = first; i < std::min(first + kAtOnce, batch.lists); ++i)
-        work(worker, batch.offsets[i], batch.offsets[i + 1] - batch.offsets[i], i);
+      work(worker, first, std::min(first + kAtOnce, batch.lists));
+  });
+}
+
+// Runs `work(worker, first item, count, list)` for every list.
+template <class Worker, class Work>
+void for_lists(const Batch& batch, int threads, const Work& work) {
+  const int useful = useful_threads(threads, pairs_of(batch) * kBytesPerPair);
+  for_runs<Worker>(batch, useful, [&](Worker& worker, std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i)
+      work(worker, batch.offsets[i], batch.offsets[i + 1] - batch.offsets[i], i);
   });
 }
 
@@ -132,14 +140,11 @@ bool cross_entropy(const Batch& batch, const float* targets, int threads, float*
                    float* slopes) {
   const Kernels& table = kernels();
   std::atomic<bool> sound{true};
-  for_lists<Nothing>(batch, threads, [&](Nothing&, std::int64_t first, std::int64_t count, std::int64_t number) {
-    float* own = slopes == nullptr ? nullptr : slopes + first;
-    const PairSums sums = table.cross_entropy(batch.scores + first, targets + first, count, own);
-    const bool taught = sums.weight > 0;
-    values[number] = taught ? static_cast<float>(sums.loss / sums.weight) : 0.0f;
-    totals[number] = static_cast<float>(sums.weight);
-    if (own != nullptr && !taught) std::fill(own, own + count, 0.0f);
-    if (std::isnan(sums.weight)) sound = false;
+  const std::int64_t bytes = batch.offsets[batch.lists] * static_cast<std::int64_t>(sizeof(float));
+  for_runs<Nothing>(batch, useful_threads(threads, bytes), [&](Nothing&, std::int64_t first, std::int64_t last) {
+    if (!table.cross_entropy(batch.scores, targets, batch.offsets + first, last - first, values + first,
+                             totals + first, slopes))
+      sound = false;
   });
   return sound;
 }

@@ -176,6 +176,27 @@ def test_a_number_that_makes_no_sense_is_found_wherever_it_stands(
 
 
 @pytest.mark.usefixtures("instructions")
+def test_a_softmax_of_many_lists_of_all_lengths_is_that_in_double_precision() -> None:
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.tensor([*torch.randint(0, 60, (70,), generator=generator), 5000, 0, 3, 2048, 1])
+    values = 4 * torch.randn(int(lengths.sum()), generator=generator)
+    labels = torch.randint(0, 3, values.shape, generator=generator)
+    fast, slope = run("softmax", values, lengths, labels, None)
+    slow, exact = run("softmax", values.double(), lengths, labels, None)
+    torch.testing.assert_close(fast.values.double(), slow.values, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(fast.weights.double(), slow.weights)
+    torch.testing.assert_close(slope.double(), exact, rtol=1e-5, atol=1e-7)
+
+
+def test_a_second_derivative_is_refused() -> None:
+    values = torch.randn(6).requires_grad_()
+    total = losses.softmax(Ragged.from_lengths(values, torch.tensor([2, 4])), torch.ones(6)).total()
+    (slopes,) = torch.autograd.grad(total * total, values, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        slopes.sum().backward()
+
+
+@pytest.mark.usefixtures("instructions")
 def test_losses_that_are_asked_for_twice_have_the_same_gradient_twice() -> None:
     values = torch.randn(50, generator=torch.Generator().manual_seed(0)).requires_grad_()
     lists = Ragged.from_lengths(values, torch.tensor([20, 0, 30]))

@@ -248,20 +248,32 @@ class _PerList(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, lists: Lists, loss: BatchLoss) -> tuple[Tensor, Tensor]:
-        found = loss(lists._replace(scores=scores), ctx.needs_input_grad[0])
+        found = loss(lists, ctx.needs_input_grad[0])
         ctx.save_for_backward(found.gradient, lists.offsets, found.weights)
         ctx.weighted = found.weighted
         ctx.mark_non_differentiable(found.weights)
+        ctx.set_materialize_grads(False)  # no zeros for the weights, which have no gradient
         return found.values, found.weights
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        slopes, offsets, weights = ctx.saved_tensors
-        if ctx.weighted:
-            if torch.equal(upstream, weights):  # as of the sum of all: nothing is left to do
-                return slopes, None, None
-            upstream = divide(upstream, weights)
-        if kernels.suits(slopes) and kernels.suits(upstream):
-            return kernels.list_products(slopes, offsets, upstream), None, None
-        return slopes * upstream.repeat_interleave(offsets.diff(), output_size=len(slopes)), None, None
+    def backward(ctx: Any, upstream: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+        if upstream is None:
+            return None, None, None
+        # The guard against a second derivative takes its time, so it stands where one could be asked for.
+        slopes = _slopes_once(ctx, upstream) if torch.is_grad_enabled() else _slopes(ctx, upstream)
+        return slopes, None, None
+
+
+def _slopes(ctx: Any, upstream: Tensor) -> Tensor:
+    slopes: Tensor
+    slopes, offsets, weights = ctx.saved_tensors
+    if ctx.weighted:
+        if torch.equal(upstream, weights):  # as of the sum of all: nothing is left to do
+            return slopes
+        upstream = divide(upstream, weights)
+    if kernels.suits(slopes) and kernels.suits(upstream):
+        return kernels.list_products(slopes, offsets, upstream)
+    return slopes * upstream.repeat_interleave(offsets.diff(), output_size=len(slopes))
+
+
+_slopes_once = torch.autograd.function.once_differentiable(_slopes)

@@ -1,8 +1,8 @@
 """The peer's half of `ranking_speed`, run by the peer's own interpreter.
 
-Started as `python ranking_speed_tfr.py SCORES.npy LABELS.npy THREADS`; for each name of a loss that it reads
-from its standard input it makes one step and answers with a line of JSON: the seconds, the loss and the norm
-of the gradient.
+Started as `python ranking_speed_tfr.py SCORES.npy LABELS.npy THREADS`; for each line on its standard input,
+a loss's name and a number of steps, it makes them and answers with a line of JSON: the seconds of a step, the
+loss and the norm of the gradient.
 """
 
 from __future__ import annotations
@@ -48,11 +48,13 @@ def main() -> None:
     steps = {name: step_of(kind) for name, kind in kinds.items()}
     print("ready", flush=True)
     for line in sys.stdin:
-        step = steps[line.strip()]
+        name, count = line.split()
+        step = steps[name]
         started = time.perf_counter()
-        loss, gradient = step(scores)
-        loss, gradient = loss.numpy(), gradient.numpy()
-        seconds = time.perf_counter() - started
+        for _ in range(int(count)):
+            loss, gradient = step(scores)
+            loss, gradient = loss.numpy(), gradient.numpy()
+        seconds = (time.perf_counter() - started) / int(count)
         answer = {"seconds": seconds, "loss": float(loss), "gradient": float(np.linalg.norm(gradient))}
         print(json.dumps(answer), flush=True)
 

@@ -186,7 +186,7 @@ def made_by(kind: str) -> Callable[..., torch.optim.Optimizer]:
     def composite(parameters: list[Tensor], lr: float) -> CompositeOptimizer:
         halves = [each for each in parameters if each.dtype == torch.bfloat16]
         others = [each for each in parameters if each.dtype != torch.bfloat16]
-        return CompositeOptimizer([RowwiseAdagrad(halves, lr=lr), torch.optim.Adam(others, lr=lr)])
+        return CompositeOptimizer([RowwiseAdagrad(halves, lr=lr), LazyAdam(others, lr=lr)])
 
     return composite
 

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import shortlist as sl
+from shortlist.data.ragged import Ragged
 from shortlist.errors import ConfigError
 from shortlist.kernels.tables import Rule, update_rows
 from shortlist.nn import Embedding
+from shortlist.nn.encoders import HistoryEncoder
 from shortlist.training import Adagrad, LazyAdam, RowwiseAdagrad
 
 ROWS = 5000
@@ -122,6 +124,24 @@ def test_sparse_and_dense_gradients_make_the_same_steps_where_rows_are_touched(k
     untouched = [row for row in range(60) if row not in rows.tolist()]
     assert torch.equal(sparse[untouched], start[untouched])
     assert not sparse[0].any()
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_the_scores_of_a_historys_items_have_sparse_gradients_and_take_the_same_steps(kind: str) -> None:
+    encoders = [HistoryEncoder(60, 4, length=5, attention=True, sparse=sparse) for sparse in (True, False)]
+    encoders[1].load_state_dict(encoders[0].state_dict())
+    optimizers = [MAKERS[kind](encoder.parameters(), lr=0.1) for encoder in encoders]
+    history = Ragged.from_lengths(torch.tensor([3, 7, 3, 0, 59, 7, 3]), torch.tensor([4, 0, 3]))
+    for _ in range(3):
+        for encoder, optimizer in zip(encoders, optimizers, strict=True):
+            optimizer.zero_grad()
+            (encoder(history) - 1).square().sum().backward()
+            assert encoder.item_score.grad is not None
+            assert encoder.item_score.grad.is_sparse == encoder.embedding.sparse
+            optimizer.step()
+    sparse, dense = (encoder.item_score.detach() for encoder in encoders)
+    torch.testing.assert_close(sparse, dense, rtol=1e-5, atol=1e-5)
+    assert sparse.nonzero().flatten().tolist() == [3, 7, 59]
 
 
 def test_gradients_of_bags_are_sparse_too() -> None:

@@ -87,7 +87,7 @@ class HistoryEncoder(nn.Module):
         length: longest history.
         attention: whether the weights are learned.
         dropout: share of the events that training hides.
-        sparse: as `Embedding`.
+        sparse: as `Embedding`; of the items' scores too.
         dtype: as `Embedding`.
     """
 
@@ -125,13 +125,16 @@ class HistoryEncoder(nn.Module):
         rows = history.row_ids()
         distance = history.offsets[1:][rows] - 1 - torch.arange(len(rows), device=rows.device)
         # index_select, since the backward pass of plain indexing is several times slower.
-        scores = self.item_score.index_select(0, history.values) + self.distance_score.index_select(
-            0, distance
-        )
+        scores = self._item_scores(history.values) + self.distance_score.index_select(0, distance)
         # Scores stay small, so a fixed bound does the work of a maximum over each row.
         powers = torch.exp(scores.float().clamp(-30, 30)) * (history.values > 0)
         sums = torch.zeros(len(history), device=rows.device).index_add(0, rows, powers)
         return powers / sums.clamp(min=1e-30)[rows]
+
+    def _item_scores(self, items: Tensor) -> Tensor:
+        if self.embedding.sparse:
+            return self.item_score.gather(0, items, sparse_grad=True)
+        return self.item_score.index_select(0, items)
 
 
 def build_encoder(

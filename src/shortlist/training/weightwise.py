@@ -141,6 +141,9 @@ def stepped_rows(
         if not gradient.is_sparse or gradient.sparse_dim() != 1:
             return False
         ids, values = gradient._indices()[0], gradient._values()
+        if values.ndim == 1:  # of a vector, which is a table of one column
+            weight, values = weight[:, None], values[:, None]
+            state = tuple(each[:, None] for each in state)
     if not takes_rows(weight, ids, values) or not all(each.is_contiguous() for each in state):
         return False
     # Not coalesced: the kernel adds up repeated rows on the way.

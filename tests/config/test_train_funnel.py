@@ -59,6 +59,17 @@ def test_patience_decides_the_epochs_and_the_whole_part_is_trained_for_as_many(t
     assert expected.item_vectors.equal(trained.funnel.retrievers[0].model.item_vectors)
 
 
+def test_a_plateau_goes_by_the_validation_part_and_then_by_the_loss(tmp_path):
+    text = "[retriever]\ndim = 8\n[training]\nepochs = 6\nlearning_rate = 0.5\nschedule = 'plateau'\n"
+    config = config_of(tmp_path, text + "patience = 1\n")
+    train, _ = config.split(shop())
+    trained = train_funnel(config, train)
+    expected = config.retriever()
+    options = {"epochs": trained.epochs, "learning_rate": 0.5, "schedule": "plateau", "monitor": "loss"}
+    expected.fit(train, batch_size=1024, seed=0, **options)
+    assert expected.item_vectors.equal(trained.funnel.retrievers[0].model.item_vectors)
+
+
 def test_epochs_that_are_known_are_not_asked_for_again(tmp_path):
     config = config_of(tmp_path, "[retriever]\ndim = 8\n[training]\nepochs = 30\npatience = 1\n")
     assert train_funnel(config, shop(), epochs=2).epochs == 2

@@ -86,7 +86,7 @@ def training_lines() -> list[str]:
         "epochs": "how often training goes through the events",
         "batch_size": "events a step; more are also more negatives",
         "learning_rate": "of Adam",
-        "schedule": 'not set: constant; "cosine" or "linear" lets the learning rate fall to 0',
+        "schedule": 'not set: constant; "cosine" or "linear" falls to 0, "plateau" once epochs are no better',
         "warmup_steps": "steps over which the learning rate first rises",
         "max_grad_norm": "not set: no clipping; else the largest norm of the gradients",
         "precision": '"float32", "bfloat16" or "float16"',

@@ -194,7 +194,13 @@ class Config:
     def training(self) -> dict[str, Any]:
         """The arguments of `TwoTower.fit` that `[training]` gives, all but `patience`."""
         section = self.settings.training
-        always = {"epochs": section.epochs, "batch_size": section.batch_size, "seed": section.seed}
+        always: dict[str, Any] = {
+            "epochs": section.epochs,
+            "batch_size": section.batch_size,
+            "seed": section.seed,
+        }
+        if section.schedule == "plateau":
+            always["monitor"] = "loss"  # where no validation part says which epochs are better
         return always | section.given(*TRAINING_KEYS)
 
     def ranker(self) -> Ranker | BoostedRanker | None:

@@ -86,13 +86,14 @@ class TrainingSection(Section):
     """`[training]`: what `TwoTower.fit` takes.
 
     With `patience`, a validation part of the train part decides after how many epochs to stop; then the model
-    is trained anew on the whole train part for as many.
+    is trained anew on the whole train part for as many. The schedule "plateau" goes by that validation part,
+    and by the training loss where there is none.
     """
 
     epochs: Count = 10
     batch_size: Count = 1024
     learning_rate: Positive | None = None
-    schedule: Literal["cosine", "linear"] | None = None
+    schedule: Literal["cosine", "linear", "plateau"] | None = None
     warmup_steps: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
     max_grad_norm: Positive | None = None
     precision: Literal["float32", "bfloat16", "float16"] | None = None

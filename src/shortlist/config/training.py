@@ -99,13 +99,12 @@ class _Run:
         """Towers with the weights of their best epoch, whose number is kept."""
         towers = self.config.retriever()
         with self.step("training the two towers until a validation part gets no better"):
-            history = towers.fit(
-                earlier,
-                **self.options(),
-                validation=recent,
-                monitor=MONITOR,
-                patience=self.config.settings.training.patience,
-            )
+            watched = {
+                "validation": recent,
+                "monitor": MONITOR,
+                "patience": self.config.settings.training.patience,
+            }
+            history = towers.fit(earlier, **self.options() | watched)
         self.epochs = history.best_epoch or self.epochs
         return towers
 

@@ -1,15 +1,17 @@
 """What is minimised: functions from scores and labels to one loss an example, or one a list of examples."""
 
 from shortlist.losses.lists.approximate import approx_mrr, approx_ndcg, gumbel_approx_ndcg, yeti_logistic
+from shortlist.losses.lists.gains import (
+    exponential_gain,
+    linear_gain,
+    logarithmic_discount,
+    reciprocal_discount,
+)
 from shortlist.losses.lists.lambda_weights import (
     DCGWeight,
     LabelDifferenceWeight,
     LambdaWeight,
     PrecisionWeight,
-    exponential_gain,
-    linear_gain,
-    logarithmic_discount,
-    reciprocal_discount,
 )
 from shortlist.losses.lists.list_losses import ListLosses
 from shortlist.losses.lists.listwise import calibrated_softmax, list_net, softmax, xe_ndcg

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from shortlist.data.ragged import Ragged
+from shortlist.losses.lists.gains import normalised_gains
 from shortlist.losses.lists.gumbel import gumbel_noise, perturb_lists, sample_mean
 from shortlist.losses.lists.inputs import Lists, check_lists, check_temperature
-from shortlist.losses.lists.lambda_weights import DCGWeight, LambdaWeight, normalised_gains
+from shortlist.losses.lists.lambda_weights import DCGWeight, LambdaWeight
 from shortlist.losses.lists.list_losses import (
     BatchLosses,
     ListLosses,

@@ -11,8 +11,9 @@ from torch import Tensor
 from shortlist.data.ragged import Ragged
 from shortlist.errors import ConfigError, ShapeError
 from shortlist.kernels import lists as kernels
+from shortlist.losses.lists.gains import check_gains
 from shortlist.losses.lists.inputs import Lists, check_list_weights, check_lists, check_numbers
-from shortlist.losses.lists.lambda_weights import DCGWeight, check_gains
+from shortlist.losses.lists.lambda_weights import DCGWeight
 from shortlist.losses.lists.list_losses import (
     ENDED,
     BatchLoss,

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from shortlist.data.ragged import Ragged
-from shortlist.losses.lists.inputs import check_lists
-from shortlist.losses.lists.lambda_weights import (
+from shortlist.losses.lists.gains import (
     exponential_gain,
     inverse_ideal_dcg,
     logarithmic_discount,
     relative_gains,
 )
+from shortlist.losses.lists.inputs import check_lists
 from shortlist.losses.lists.list_losses import Block, ListLosses, by_autograd, in_blocks, whole_lists
 
 # A chance below this counts as this, so that a hopeless place does not rule the loss.

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from shortlist.data.ragged import Ragged
+from shortlist.losses.lists.gains import Transform
 from shortlist.losses.lists.gumbel import gumbel_noise, repeat_lists, sample_mean
 from shortlist.losses.lists.inputs import check_lists
-from shortlist.losses.lists.lambda_weights import Transform, check_top_n
+from shortlist.losses.lists.lambda_weights import check_top_n
 from shortlist.losses.lists.list_losses import ENDED, Block, BlockLosses, ListLosses, in_blocks, whole_lists
 
 

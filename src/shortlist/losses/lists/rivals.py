@@ -9,8 +9,8 @@ from torch import Tensor
 
 from shortlist.data.ragged import Ragged
 from shortlist.errors import ConfigError
+from shortlist.losses.lists.gains import check_gains, exponential_gain
 from shortlist.losses.lists.inputs import check_lists
-from shortlist.losses.lists.lambda_weights import check_gains, exponential_gain
 from shortlist.losses.lists.list_losses import Block, BlockLosses, ListLosses, in_blocks, whole_lists
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -16,18 +16,12 @@ from shortlist.data.features import Feature, History, Id
 from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
 from shortlist.data.sequences import SequenceLoader
-from shortlist.errors import ConfigError, did_you_mean
+from shortlist.errors import ConfigError
 from shortlist.kernels import top_k
-from shortlist.losses import (
-    full_softmax,
-    generalised_binary_cross_entropy,
-    in_batch_softmax,
-    sampled_scores,
-    weighted_mean,
-)
-from shortlist.losses.retrieval.fused_softmax import Precision, check_precision
+from shortlist.losses.retrieval.fused_softmax import Precision
 from shortlist.metrics import FactorizedTopK
 from shortlist.models.model import Model, TrainingOptions
+from shortlist.models.next_item_loss import Loss, NextItemLoss
 from shortlist.models.recommender import Recommender
 from shortlist.models.two_tower import item_probability
 from shortlist.nn.embedding import Embedding
@@ -35,8 +29,6 @@ from shortlist.nn.sequence.encoder import Block, SequenceEncoder, check_settings
 from shortlist.training import TrainingHistory
 from shortlist.training.batches import Loader
 
-Loss = Literal["full", "sampled", "in_batch"]
-LOSSES: tuple[Loss, ...] = ("full", "sampled", "in_batch")
 # Small, since what is random in an embedding is noise until its item was seen often: most items are rare.
 INITIAL_SCALE = 0.02
 ENCODED_EVENTS = 1 << 15  # events of one forward pass when many requests are answered
@@ -93,20 +85,14 @@ class Sequential(Model, Recommender):
     ) -> None:
         super().__init__()
         check_settings(dim, block=block, num_blocks=num_blocks, heads=heads, length=length, dropout=dropout)
-        if loss not in LOSSES:
-            raise ConfigError(f"loss {loss!r} is unknown", remedy=did_you_mean(loss, LOSSES))
-        if negatives < 1:
-            raise ConfigError(f"negatives must be at least 1, got {negatives}", remedy="such as 256")
-        if not 0 <= calibration <= 1:
-            raise ConfigError(f"calibration must be from 0 to 1, got {calibration}", remedy="such as 0.75")
         if sparse and loss == "full":
             raise ConfigError(
                 "the softmax over the catalogue gives every item a gradient, so it cannot be sparse",
                 remedy='leave sparse out, or use loss="sampled" or "in_batch"',
             )
-        check_precision(precision)
         self.dim, self.length, self.loss, self.sparse = dim, length, loss, sparse
         self.negatives, self.calibration, self.precision = negatives, calibration, precision
+        self._next_item_loss()  # refuses what is out of range
         self.encoding: dict[str, Any] = {
             "block": block,
             "num_blocks": num_blocks,
@@ -219,7 +205,16 @@ class Sequential(Model, Recommender):
         assert isinstance(times, Ragged)
         encoded = torch.cat([self.encode(sequence, times), self.start[None]])
         queries = nn.functional.embedding(dense(batch, "target_place"), encoded)
-        return self._loss(queries, dense(batch, "target"), dense(batch, "weight"))
+        return self._next_item_loss()(
+            queries,
+            dense(batch, "target"),
+            items=self.items,
+            item_probability=self.item_probability,
+            sample_weight=dense(batch, "weight"),
+        )
+
+    def _next_item_loss(self) -> NextItemLoss:
+        return NextItemLoss(self.loss, self.negatives, self.calibration, self.precision)
 
     def encode(self, sequence: Ragged, times: Ragged) -> Tensor:
         """What may come next after each event.
@@ -234,41 +229,6 @@ class Sequential(Model, Recommender):
         # Small rows for the dot products; for the encoder they are to stand beside the positions.
         embedded = self.items(sequence.values) * self.dim**0.5
         return self.encoder(Ragged(embedded, sequence.offsets), times)  # type: ignore[no-any-return]
-
-    def _loss(self, queries: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-        match self.loss:
-            case "full":  # row 0, the unknown, is no candidate
-                return full_softmax(
-                    queries,
-                    self.items.weight[1:],
-                    targets - 1,
-                    reduction="mean",
-                    sample_weight=weight,
-                    precision=self.precision,
-                )
-            case "sampled":
-                return weighted_mean(self._sampled_losses(queries, targets), weight)
-            case _:
-                return in_batch_softmax(
-                    queries,
-                    self.items(targets),
-                    candidate_ids=targets,
-                    sampling_probability=self.item_probability[targets],
-                    one_embedding_per_id=True,
-                    reduction="mean",
-                    sample_weight=weight,
-                    precision=self.precision,
-                )
-
-    def _sampled_losses(self, queries: Tensor, targets: Tensor) -> Tensor:
-        num_items = self.items.num_embeddings - 1
-        drawn = torch.randint(1, num_items + 1, (self.negatives,), device=targets.device)
-        positive, negative = sampled_scores(
-            queries, self.items(targets), self.items(drawn), positive_ids=targets, negative_ids=drawn
-        )
-        return generalised_binary_cross_entropy(
-            positive, negative, num_items=num_items, calibration=self.calibration
-        )
 
     def embed_items(self) -> Tensor:
         """The embeddings of the whole catalogue.

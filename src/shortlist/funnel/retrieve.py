@@ -16,8 +16,8 @@ from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError
 from shortlist.funnel.item_search import Embedder, ItemSearch, worth_indexing
 from shortlist.models.baselines.popularity import Popularity
+from shortlist.models.embedded_requests import EmbeddedRequests
 from shortlist.models.recommender import Growing, Prepared, Recommender, fitted_data
-from shortlist.models.two_tower import EmbeddedRequests
 
 RECIPROCAL_RANK_OFFSET = 60  # Cormack et al. (SIGIR 2009)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Unpack
 
 import torch
@@ -18,9 +17,9 @@ from shortlist.data.growth import replace_rows
 from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
 from shortlist.errors import ConfigError, ShapeError
-from shortlist.kernels import top_k
 from shortlist.losses import mixed_probability
 from shortlist.metrics import FactorizedTopK
+from shortlist.models.embedded_requests import EmbeddedRequests
 from shortlist.models.model import Model, TrainingOptions
 from shortlist.models.recommender import Prepared, Recommender, answers_as, fitted_data
 from shortlist.nn.tower import Tower
@@ -259,32 +258,6 @@ class TwoTower(Model, Recommender):
     def device(self) -> torch.device:
         """Where the weights live."""
         return self.item_vectors.device
-
-
-@dataclass(frozen=True, eq=False)
-class EmbeddedRequests(Prepared):
-    """Requests as embeddings, to be multiplied with those of the items.
-
-    Args:
-        queries: `[batch, dim]` float32.
-        item_vectors: `[num_items + 1, dim]` float32.
-    """
-
-    queries: Tensor
-    item_vectors: Tensor
-
-    def retrieve(
-        self, k: int, *, exclude: Ragged | None = None, where: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """The items with the largest dot products; exact."""
-        hidden = None if exclude is None else Ragged(exclude.values - 1, exclude.offsets)
-        allowed = None if where is None else where[1:]
-        rows, scores = top_k(self.item_vectors[1:], self.queries, k, exclude=hidden, where=allowed)
-        return rows + 1, scores
-
-    def score(self, items: Tensor) -> Tensor:
-        """The dot products with some items."""
-        return torch.einsum("bd,bnd->bn", self.queries, self.item_vectors[items])
 
 
 def item_probability(data: Dataset) -> Tensor:

@@ -32,7 +32,8 @@ class ALS(CatalogueScorer, Recommender):
         factors: length of the vectors.
         iterations: how often both sides are solved.
         l2: strength of the regularisation, above 0.
-        alpha: how much more an event counts than its absence, above 0.
+        alpha: how much more an event counts than its absence, above 0. Where people have few events among
+            many items, 100 with an `l2` of 200 is far better than the defaults (Gowalla).
         seed: of the first item factors.
 
     Raises:

@@ -49,7 +49,7 @@ class ALS(CatalogueScorer, Recommender):
         *,
         factors: int = 64,
         iterations: int = 15,
-        l2: float = 10.0,
+        l2: float = 30.0,
         alpha: float = 4.0,
         seed: int = 0,
     ) -> None:

@@ -4,9 +4,10 @@
   with int8 tables. NDCG@10 of the last events is that of `Device.recommend` after each user's own history,
   over the full catalogue. Sizes are of all files, titles and genres among them.
 - Speed: 10,000 and 100,000 made-up items with titles, 64 numbers each, a transformer over a history of 50,
-  exported within 8 MB. The time is that of `Device.recommend`: from the ids of the history to twelve ids with
-  their titles. The peer is the same network, item vectors and the best items included, as a LiteRT flatbuffer
-  in float32 in its own interpreter. One thread each, in turn; both give the same items.
+  exported within 8 MB. The time is that of `Device.recommend`: from the ids of the history to twelve others
+  with their titles. The peer is the same network, item vectors and the best items included, as a LiteRT
+  flatbuffer in float32 in its own interpreter, with the same ids in and out. One thread each, in turn; both
+  give the same items.
 - `browser`: the 10,000 items in headless Chromium, whose lists are to be those of `Device`.
 """
 
@@ -103,29 +104,27 @@ def _speed(name: str, folder: Path, *, quick: bool) -> list[Figure]:
     path, network = folder / name, folder / f"{name}.pt2"
     report = export_funnel(funnel, path, max_bytes=BUDGET)
     save_network(funnel, network, length=LENGTH, found=K + LENGTH)
-    rows = {item: row for row, item in enumerate(_ids(path), start=1)}
+    items_file = folder / f"{name}-items.json"
+    items_file.write_text(json.dumps(_ids_and_titles(path)), encoding="utf-8")
     random = np.random.default_rng(1)
     histories = [random.choice(items, LENGTH, replace=False).tolist() for _ in range(HISTORIES)]
     with (
         peers.started("ours", "device_ours.py", path, K) as ours,
-        peers.started("litert", "device_litert.py", network, K) as litert,
+        peers.started("litert", "device_litert.py", network, items_file, K) as litert,
     ):
-        asking = {
-            "ours": lambda history: ours(json.dumps(history)),
-            "litert": lambda history: litert(json.dumps([rows[item] for item in history])),
-        }
+        contenders = {"ours": ours, "litert": litert}
+        asked = [json.dumps(each) for each in histories]
         ours(None), litert(None)
-        lists = [asking["ours"](each)["items"] for each in histories]
+        lists = [ours(each)["items"] for each in asked]
         same = [
-            len({rows[item] for item in found} & set(asking["litert"](each)["rows"]))
-            for each, found in zip(histories, lists, strict=True)
+            len(set(found) & set(litert(each)["items"])) for each, found in zip(asked, lists, strict=True)
         ]
         if statistics.mean(same) < (report.overlap - 0.1) * K:  # but for what the quantised vectors exchange
             raise RuntimeError(f"the peer and ours have {statistics.mean(same)} of {K} items in common")
         taken = interleave(
             {
-                who: lambda ask=ask: statistics.median(ask(each)["seconds"] for each in histories)
-                for who, ask in asking.items()
+                who: lambda ask=ask: statistics.median(ask(each)["seconds"] for each in asked)
+                for who, ask in contenders.items()
             },
             repeats=QUICK_ROUNDS if quick else ROUNDS,
         )
@@ -156,10 +155,11 @@ class Milliseconds:
         return cls(statistics.median(rounds), (min(rounds), max(rounds)))
 
 
-def _ids(path: Path) -> list[str | int]:
-    """The items of an export in the order of its rows from 1 on."""
+def _ids_and_titles(path: Path) -> tuple[list[str | int], list[str]]:
+    """Of the items of an export in the order of its rows from 1 on."""
     manifest = DeviceManifest.read(path)
-    return read_item_table(manifest.files[manifest.items.file].read(path))[0]
+    ids, columns = read_item_table(manifest.files[manifest.items.file].read(path))
+    return ids, columns["title"]
 
 
 def _untrained(items: int) -> Sequential:

@@ -74,6 +74,29 @@ def test_a_history_of_one_event_and_one_without_any_are_answered_too(name):
     assert torch.allclose(queries(model, requests), model.embed_queries(requests), atol=2e-6)
 
 
+SEQUENCES = (
+    "transformer",
+    "two heads",
+    "transformer with gaps",
+    "hstu",
+    "hstu with gaps",
+    "gru",
+    "gru with gaps",
+)
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_one_person_without_padding_gets_the_same_query(name):
+    model, contents = MODELS[name](), contents_of(MODELS[name]())
+    table = contents.add_table("vectors", model.item_vectors.numpy())
+    alone = dense_query(model, contents, table=table).unpadded().eval()
+    requests = people(parts()[0])
+    for row, expected in enumerate(model.embed_queries(requests)):
+        with torch.inference_mode():
+            found = alone(tensors(contents, alone.names, requests.take(torch.tensor([row]))))
+        assert torch.allclose(found[0], expected, atol=2e-6)
+
+
 def test_items_that_training_never_saw_do_not_count_in_a_mean():
     data = parts()[0]
     unseen = len(data.item_vocabulary)

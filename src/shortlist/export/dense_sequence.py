@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -15,6 +16,8 @@ from shortlist.nn.sequence.gru import GRUBlock
 from shortlist.nn.sequence.hstu import HSTUBlock
 from shortlist.nn.sequence.transformer import TransformerBlock
 
+HIDDEN = 24.0  # e to the power of -24 is less than float32 holds beside one, even a thousand times
+LATEST = slice(-1, None)
 DOUBLINGS = 31  # of a second that 32 bits hold
 
 
@@ -34,39 +37,67 @@ class DenseSequence(DenseFeature):
     def __init__(self, model: Sequential, name: str, times: str | None) -> None:
         super().__init__([name] if times is None else [name, times])
         encoder = model.encoder
+        self.padded = True
         self.scale = model.dim**0.5
         self.positions, self.gaps, self.norm = encoder.positions, encoder.gaps, encoder.norm
         self.blocks = nn.ModuleList(_dense_block(block) for block in encoder.blocks)
         self.register_buffer("start", model.start.detach().float()[None])
         self.register_buffer("thresholds", 2 ** torch.arange(DOUBLINGS, dtype=torch.int32))
 
+    def unpadded(self) -> DenseSequence:
+        """The same for one person whose history has no padding, in fewer operators.
+
+        The first axis of all inputs is 1; where there is no event, one row is shown with a mask of 0.
+        """
+        alone = copy.copy(self)
+        alone.padded = False
+        return alone
+
     def forward(self, inputs: Inputs) -> Tensor:
         """`[batch, dim]`."""
         rows, mask = inputs[self.names[0]], inputs[f"{self.names[0]}_mask"]
-        batch, count, dim = rows.shape
-        values = rows * self.scale
+        count, dim = rows.shape[1:]
+        values = (rows if self.padded else rows[0]) * self.scale
         if self.positions is not None:
             values = values + self.positions.weight[:count]
-        # An event without one after it is the last; an empty history has none.
-        is_last = mask - functional.pad(mask, (0, 1))[:, 1:]
-        place = torch.arange(count, device=rows.device)
-        every = Seen(None, place[:, None] >= place, (place[:, None] - place)[None])
-        last = Seen(
-            is_last[:, None], mask[:, None, None] > 0, (mask.sum(1, keepdim=True).long() - 1 - place)[:, None]
-        )
+        times = None
         if self.gaps is not None:
             times = inputs[self.names[1]]
             since = torch.cat([torch.zeros_like(times[:, :1]), times[:, 1:] - times[:, :-1]], dim=1)
             values = values + self.gaps(self._buckets(since))
+        every, last = self._padded(mask, times) if self.padded else self._alone(count, times)
+        values = values.reshape(-1, dim)
+        for block in self.blocks[:-1]:
+            values = block(values, every)
+        # The query is what the last event becomes, so the last block answers for no other.
+        found = self.norm(self.blocks[-1](values, last))
+        return torch.where(mask[:, :1] > 0, found, self.start)
+
+    def _padded(self, mask: Tensor, times: Tensor | None) -> tuple[Seen, Seen]:
+        """What all events see, and what the last of each history does."""
+        batch, count = mask.shape
+        # An event without one after it is the last; an empty history has none.
+        is_last = mask - functional.pad(mask, (0, 1))[:, 1:]
+        place = torch.arange(count, device=mask.device)
+        distance = place[:, None] - place
+        every = Seen(batch, None, None, distance[None])
+        apart = (mask.sum(1, keepdim=True).long() - 1 - place)[:, None]
+        last = Seen(batch, is_last[:, None], mask[:, None] > 0, apart)
+        if times is not None:
             latest = (times * is_last.int()).sum(1, keepdim=True, dtype=torch.int32)
             every = replace(every, apart=self._buckets(times[:, :, None] - times[:, None, :]))
             last = replace(last, apart=self._buckets(latest - times)[:, None])
-        values = values.reshape(-1, dim)
-        for block in self.blocks[:-1]:
-            values = block(values, every, batch)
-        # The query is what the last event becomes, so the last block answers for no other.
-        found = self.norm(self.blocks[-1](values, last, batch))
-        return torch.where(mask[:, :1] > 0, found, self.start)
+        return every, last
+
+    def _alone(self, count: int, times: Tensor | None) -> tuple[Seen, Seen]:
+        """The same of one person without padding."""
+        place = torch.arange(count, device=self.start.device)
+        distance = place[:, None] - place
+        every = Seen(None, None, None, distance)
+        if times is not None:
+            every = replace(every, apart=self._buckets(times[0, :, None] - times[0]))
+        last = Seen(None, LATEST, None, distance[-1:], None if every.apart is None else every.apart[-1:])
+        return every, last
 
     def _buckets(self, seconds: Tensor) -> Tensor:
         """`gap_buckets` in whole numbers: how many powers of two a gap reaches."""
@@ -78,23 +109,56 @@ class Seen:
     """Which events a block answers for, and what each of them sees.
 
     Args:
-        chosen: `[batch, 1, n]` float32, 1 at the event to answer for; None for all of them.
-        earlier: bool, of a shape that goes with `[batch, heads, m, n]`: which of the n events each of the m
-            to answer for sees. Those after it are hidden, the padding at the end among them.
-        distance: `[1 or batch, m, n]` how many events lie between.
-        apart: `[batch, m, n]` buckets of the seconds between, or None.
+        batch: how many histories there are; None for one without padding, which needs no axis for them.
+        chosen: `[batch, 1, n]` float32, 1 at the event to answer for, or where it stands; None for all.
+        shown: bool, `[batch, 1, n]`: what the event to answer for sees, all but the padding; None where there
+            is none, and where all events are answered for, each of which sees those before it.
+        distance: `[1 or batch, m, n]`, or `[m, n]`, how many events lie between.
+        apart: `[batch, m, n]`, or `[m, n]`, buckets of the seconds between, or None.
     """
 
-    chosen: Tensor | None
-    earlier: Tensor
+    batch: int | None
+    chosen: Tensor | slice | None
+    shown: Tensor | None
     distance: Tensor
     apart: Tensor | None = None
 
-    def of(self, values: Tensor, batch: int) -> Tensor:
+    def of(self, values: Tensor) -> Tensor:
         """`[batch * n, dim]` to `[batch * m, dim]`."""
         if self.chosen is None:
             return values
-        return (self.chosen @ values.reshape(batch, -1, values.shape[1])).squeeze(1)
+        if isinstance(self.chosen, slice):
+            return values[self.chosen]
+        return (self.chosen @ self.by_history(values)).squeeze(1)
+
+    def by_history(self, rows: Tensor) -> Tensor:
+        """`[batch * n, dim]` to `[batch, n, dim]`, or as it is."""
+        return rows if self.batch is None else rows.reshape(self.batch, -1, rows.shape[1])
+
+    def by_head(self, rows: Tensor, heads: int) -> Tensor:
+        """`[batch * n, dim]` to `[batch, heads, n, dim / heads]`, or `[heads, n, dim / heads]`."""
+        width = rows.shape[1] // heads
+        before = () if self.batch is None else (self.batch,)
+        if heads == 1:
+            return rows.reshape(*before, 1, -1, width)
+        return rows.reshape(*before, -1, heads, width).transpose(-3, -2)
+
+    def softmax(self, scores: Tensor) -> Tensor:
+        """Of what each event sees, of scores `[batch, heads, m, n]`, or without one of the first axes."""
+        # All see the oldest event, so what is this far below it weighs nothing beside it. Minus infinity
+        # would do too, but runtimes make the smallest numbers there are of it, and these are slow.
+        lowest = scores[..., :1] - HIDDEN
+        if self.chosen is None:
+            scores = (scores - lowest).tril()
+        elif self.shown is not None:
+            scores = torch.where(self.shown if scores.dim() == 3 else self.shown[:, None], scores, lowest)
+        return scores.softmax(-1)
+
+    def only(self, weights: Tensor) -> Tensor:
+        """Weights `[batch, heads, m, n]`, or without the first axis, with 0 where an event is not seen."""
+        if self.chosen is None:
+            return weights.tril()
+        return weights if self.shown is None else weights * self.shown[:, None]
 
 
 class DenseTransformer(nn.Module):
@@ -107,20 +171,62 @@ class DenseTransformer(nn.Module):
     def __init__(self, block: TransformerBlock) -> None:
         super().__init__()
         self.block = block
+        self.attention = OneHead(block) if block.heads == 1 else SeveralHeads(block)
+
+    def forward(self, values: Tensor, seen: Seen) -> Tensor:
+        """`[batch * n, dim]` to `[batch * m, dim]`."""
+        block, own, events = self.block, seen.of(values), self.block.norm(values)
+        asking = events if own is values else block.norm(own)
+        answers = own + self.attention(asking, events, seen)
+        return answers + block.feed_forward(answers)  # type: ignore[no-any-return]
+
+
+class OneHead(nn.Module):
+    """The attention of a block of one head, in two layers instead of four.
+
+    The query and the key of two events meet in a product alone, so their layers become one matrix between the
+    events themselves; what they add to all scores of an event changes no softmax. Its weights add up to one,
+    so the layers of the values and of the output become one after the mixing.
+
+    Args:
+        block: with the weights.
+    """
+
+    def __init__(self, block: TransformerBlock) -> None:
+        super().__init__()
+        queries, keys, mixed = _parts(block.projection, 3)
+        shown, output = keys.weight.T / keys.weight.shape[0] ** 0.5, block.output
+        self.asked = _layer(shown @ queries.weight, shown @ queries.bias)
+        self.answered = _layer(output.weight @ mixed.weight, output.weight @ mixed.bias + output.bias)
+
+    def forward(self, asking: Tensor, events: Tensor, seen: Seen) -> Tensor:
+        """`[batch * m, dim]` and `[batch * n, dim]` to `[batch * m, dim]`."""
+        rows = seen.by_history(events)
+        scores = seen.by_history(self.asked(asking)) @ rows.transpose(-2, -1)
+        mixed = seen.softmax(scores) @ rows
+        return self.answered(mixed.reshape(-1, events.shape[1]))  # type: ignore[no-any-return]
+
+
+class SeveralHeads(nn.Module):
+    """The attention of a block of several heads.
+
+    Args:
+        block: with the weights.
+    """
+
+    def __init__(self, block: TransformerBlock) -> None:
+        super().__init__()
+        self.heads, self.output = block.heads, block.output
         self.queries, self.keys, self.mixed = _parts(block.projection, 3)
 
-    def forward(self, values: Tensor, seen: Seen, batch: int) -> Tensor:
-        """`[batch * n, dim]` to `[batch * m, dim]`."""
-        block, own, events = self.block, seen.of(values, batch), self.block.norm(values)
-        asking = events if own is values else block.norm(own)
+    def forward(self, asking: Tensor, events: Tensor, seen: Seen) -> Tensor:
+        """`[batch * m, dim]` and `[batch * n, dim]` to `[batch * m, dim]`."""
         queries, keys, mixed = (
-            _heads(layer(rows), batch=batch, heads=block.heads)
+            seen.by_head(layer(rows), self.heads)
             for layer, rows in ((self.queries, asking), (self.keys, events), (self.mixed, events))
         )
-        scores = queries @ keys.transpose(2, 3) * queries.shape[3] ** -0.5
-        weights = torch.where(seen.earlier, scores, -torch.inf).softmax(3)
-        answers = own + block.output(_side_by_side(weights @ mixed))
-        return answers + block.feed_forward(answers)  # type: ignore[no-any-return]
+        scores = queries @ keys.transpose(-2, -1) * queries.shape[-1] ** -0.5
+        return self.output(_side_by_side(seen.softmax(scores) @ mixed))  # type: ignore[no-any-return]
 
 
 class DenseHSTU(nn.Module):
@@ -135,19 +241,19 @@ class DenseHSTU(nn.Module):
         self.block = block
         self.gate, self.queries, self.keys, self.mixed = _parts(block.projection, 4)
 
-    def forward(self, values: Tensor, seen: Seen, batch: int) -> Tensor:
+    def forward(self, values: Tensor, seen: Seen) -> Tensor:
         """`[batch * n, dim]` to `[batch * m, dim]`."""
-        block, own, events = self.block, seen.of(values, batch), self.block.norm(values)
+        block, own, events = self.block, seen.of(values), self.block.norm(values)
         asking = events if own is values else block.norm(own)
         queries, keys, mixed = (
-            _heads(functional.silu(layer(rows)), batch=batch, heads=block.heads)
+            seen.by_head(functional.silu(layer(rows)), block.heads)
             for layer, rows in ((self.queries, asking), (self.keys, events), (self.mixed, events))
         )
-        bias = functional.embedding(seen.distance.clamp(min=0), block.distance_bias[:, None]).squeeze(3)
+        bias = functional.embedding(seen.distance.clamp(min=0), block.distance_bias[:, None]).squeeze(-1)
         if block.gap_bias is not None and seen.apart is not None:
-            bias = bias + functional.embedding(seen.apart, block.gap_bias[:, None]).squeeze(3)
-        scores = queries @ keys.transpose(2, 3) + bias[:, None]
-        weights = functional.silu(scores) / block.length * seen.earlier.float()
+            bias = bias + functional.embedding(seen.apart, block.gap_bias[:, None]).squeeze(-1)
+        scores = queries @ keys.transpose(-2, -1) + bias.unsqueeze(-3)
+        weights = seen.only(functional.silu(scores) / block.length)
         gate = functional.silu(self.gate(asking))
         gated = block.attended_norm(_side_by_side(weights @ mixed)) * gate
         return own + block.output(gated)  # type: ignore[no-any-return]
@@ -172,9 +278,9 @@ class DenseGRU(nn.Module):
         biases = torch.cat([_in_order(cast(Tensor, each)) for each in (gru.bias_ih_l0, gru.bias_hh_l0)])
         self.register_buffer("biases", biases[None])
 
-    def forward(self, values: Tensor, seen: Seen, batch: int) -> Tensor:
+    def forward(self, values: Tensor, seen: Seen) -> Tensor:
         """`[batch * n, dim]` to `[batch * m, dim]`."""
-        dim = values.shape[1]
+        batch, dim = seen.batch or 1, values.shape[1]
         steps = values.reshape(batch, -1, dim).transpose(0, 1)
         if torch.onnx.is_in_onnx_export():
             # One operator; left to itself the export would write a loop.
@@ -187,7 +293,7 @@ class DenseGRU(nn.Module):
             ).squeeze(1)
         else:
             states = self.gru(steps)[0]
-        return seen.of(states.transpose(0, 1).reshape(-1, dim), batch)
+        return seen.of(states.transpose(0, 1).reshape(-1, dim))
 
 
 def _in_order(weights: Tensor) -> Tensor:
@@ -204,25 +310,19 @@ def _dense_block(block: nn.Module) -> nn.Module:
     return DenseGRU(cast(GRUBlock, block))
 
 
+def _layer(weight: Tensor, bias: Tensor) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    layer.weight, layer.bias = nn.Parameter(weight.detach()), nn.Parameter(bias.detach())
+    return layer
+
+
 def _parts(projection: nn.Linear, count: int) -> list[nn.Linear]:
     """One layer for each of the vectors that a layer makes side by side."""
-    parts = []
-    for weight, bias in zip(projection.weight.chunk(count), projection.bias.chunk(count), strict=True):
-        part = nn.Linear(weight.shape[1], weight.shape[0])
-        part.weight, part.bias = nn.Parameter(weight.detach()), nn.Parameter(bias.detach())
-        parts.append(part)
-    return parts
-
-
-def _heads(rows: Tensor, *, batch: int, heads: int) -> Tensor:
-    """`[batch * n, dim]` to `[batch, heads, n, dim / heads]`."""
-    width = rows.shape[1] // heads
-    if heads == 1:
-        return rows.reshape(batch, 1, -1, width)
-    return rows.reshape(batch, -1, heads, width).transpose(1, 2)
+    parts = zip(projection.weight.chunk(count), projection.bias.chunk(count), strict=True)
+    return [_layer(weight, bias) for weight, bias in parts]
 
 
 def _side_by_side(mixed: Tensor) -> Tensor:
-    """`[batch, heads, m, width]` to `[batch * m, heads * width]`."""
-    _, heads, _, width = mixed.shape
-    return mixed.reshape(-1, width) if heads == 1 else mixed.transpose(1, 2).reshape(-1, heads * width)
+    """`[batch, heads, m, width]`, or without the first axis, to `[batch * m, heads * width]`."""
+    heads, _, width = mixed.shape[-3:]
+    return mixed.reshape(-1, width) if heads == 1 else mixed.transpose(-3, -2).reshape(-1, heads * width)

@@ -38,13 +38,14 @@ def need_packages() -> None:
         )
 
 
-def query_graph(model: nn.Module, names: Sequence[str], contents: Contents) -> bytes:
+def query_graph(model: nn.Module, names: Sequence[str], contents: Contents, *, batch: int = BATCH) -> bytes:
     """The ONNX model from the inputs of a batch of people to `query`, `[batch, dim]`.
 
     Args:
         model: from inputs by name to the queries.
         names: of the inputs.
         contents: knows the inputs and the tables.
+        batch: 1 for a model of one person at a time; else it takes any number.
 
     Raises:
         ConfigError: the model has an operator that ONNX has not.
@@ -52,7 +53,7 @@ def query_graph(model: nn.Module, names: Sequence[str], contents: Contents) -> b
     example: dict[str, Tensor] = {}
     sizes: dict[str, Any] = {}
     for name in names:
-        _add_example(contents.inputs[name], contents, example, sizes, batch=BATCH)
+        _add_example(contents.inputs[name], contents, example, sizes, batch=batch)
     return _export(model, example, sizes, ["query"])
 
 

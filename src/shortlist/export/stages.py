@@ -13,6 +13,7 @@ from shortlist.errors import ConfigError
 from shortlist.export.contents import Contents, Float32Array
 from shortlist.export.dense_calibration import dense_calibration
 from shortlist.export.dense_ranker import dense_ranker
+from shortlist.export.dense_sequence import DenseSequence
 from shortlist.export.graph import query_graph, rank_graph
 from shortlist.export.litert import query_flatbuffer
 from shortlist.export.manifest import DeviceRanker, DeviceRetriever
@@ -84,7 +85,11 @@ def _retriever(retriever: Retriever, contents: Contents) -> DeviceRetriever:
     vectors = model.item_vectors.detach().float().cpu().numpy()[contents.rows]
     table = contents.add_table("vectors", vectors)
     query = dense_query(model, contents, table=table)
-    file = contents.add_model("query", query_graph(query, query.names, contents))
+    if isinstance(query, DenseSequence):  # a device has one person, so nothing need be padded
+        graph = query_graph(query.unpadded(), query.names, contents, batch=1)
+    else:
+        graph = query_graph(query, query.names, contents)
+    file = contents.add_model("query", graph)
     if contents.litert:
         contents.flatbuffers[file] = query_flatbuffer(query, query.names, contents)
     return DeviceRetriever("nearest", retriever.name, retriever.k, table, model=file, inputs=query.names)

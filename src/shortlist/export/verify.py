@@ -114,9 +114,7 @@ class Verifier:
 
     def _check_retriever(self, retriever: DeviceRetriever, tables: Tables, exact: bool) -> StageCheck:
         assert retriever.model is not None
-        inputs = [self.contents.inputs[name] for name in retriever.inputs]
-        feeds = feeds_of(inputs, tables, self.asked.requests, self.place)
-        queries = self.sessions[retriever.model](feeds)[0]
+        queries = self._queries(retriever, tables)
         found = self._without_history(queries @ tables[retriever.table][1:].T)
         original = self.scores[retriever.name]
         if exact:
@@ -132,6 +130,16 @@ class Verifier:
             recall=_share((ours == wanted[:, None]).any(1)[some]),
             recall_before=_share((theirs == wanted[:, None]).any(1)[some]),
         )
+
+    def _queries(self, retriever: DeviceRetriever, tables: Tables) -> NDArray[np.float32]:
+        """`[requests, dim]` what the exported model says."""
+        assert retriever.model is not None
+        inputs = [self.contents.inputs[name] for name in retriever.inputs]
+        session, asked = self.sessions[retriever.model], self.asked.requests
+        if not isinstance(self._model(retriever), Sequential):
+            return session(feeds_of(inputs, tables, asked, self.place))[0]
+        each = (asked.take(torch.tensor([row])) for row in range(len(asked)))  # it takes one person at a time
+        return np.concatenate([session(feeds_of(inputs, tables, one, self.place))[0] for one in each])
 
     def _check_flatbuffer(self, retriever: DeviceRetriever, tables: Tables) -> None:
         """Refuse a flatbuffer that answers otherwise; it takes one request at a time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from reference.fusion import fuse
@@ -34,6 +34,18 @@ def adapted(vectors: np.ndarray, query: np.ndarray, signs: Mapping[int, int]) ->
         right += residual * (table[row] - mean)
     step = np.linalg.solve(normal, right)
     return scores + (table - mean) @ step
+
+
+def exactly_nearest(
+    vectors: np.ndarray, query: np.ndarray, k: int, barred: Collection[int]
+) -> list[tuple[int, float]]:
+    """Rows and products of the greatest products, each in double precision, rounded to float32."""
+    scores = {
+        row: float(np.float32(vectors[row].astype(float) @ query.astype(float)))
+        for row in range(len(vectors))
+        if row not in barred
+    }
+    return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
 
 
 def retrieved(scores: Sequence[float], k: int, allowed: Callable[[int], bool]) -> list[int]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cached_property
+import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.export.device.items import Rows
-from shortlist.export.tables import Float32Array
+from shortlist.export.device.vector_space import VectorSpace
 
 # How many of the latest judgements count: a system of so many equations is solved at every request.
 LATEST = 64
@@ -58,37 +58,10 @@ class Feedback:
         return self.rows[-LATEST:], signs[-LATEST:]
 
 
-class VectorSpace:
-    """The item vectors of a retriever.
-
-    Args:
-        vectors: `[rows, dim]`, row 0 the unknown item.
-        product: computes `vectors @ query` in a faster way; None for NumPy's.
-    """
-
-    def __init__(
-        self,
-        vectors: Float32Array,
-        product: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
-    ) -> None:
-        self.vectors = vectors
-        self.product = vectors.__matmul__ if product is None else product
-
-    @cached_property
-    def mean(self) -> NDArray[np.float64]:
-        """`[dim]` mean of the items' vectors."""
-        mean: NDArray[np.float64] = self.vectors[1:].mean(axis=0, dtype=np.float64)
-        return mean
-
-    @cached_property
-    def variance(self) -> float:
-        """Mean squared distance of the items' vectors from their mean."""
-        squares = np.einsum("rd,rd->r", self.vectors[1:], self.vectors[1:]).mean(dtype=np.float64)
-        return max(float(squares - self.mean @ self.mean), 0.0)
-
-
-def adapted_scores(space: VectorSpace, query: NDArray[np.float32], feedback: Feedback) -> NDArray[np.float32]:
-    """Score every item for a user whose vector learns from what was judged.
+def adapted_query(
+    space: VectorSpace, query: NDArray[np.float32], feedback: Feedback
+) -> tuple[NDArray[np.float32], np.float32]:
+    """The vector of a user that learns from what was judged.
 
     Bayesian linear regression with the tower's query as prior mean. Item vectors are centred, `x = v - mean`,
     since what all items share says nothing about one. A liked item should score 3 deviations above the mean
@@ -97,8 +70,9 @@ def adapted_scores(space: VectorSpace, query: NDArray[np.float32], feedback: Fee
 
         q' = q + X^T (X X^T + lambda I)^-1 e,        lambda = mean |x|^2 over the catalogue
 
-    so one judgement of an average item moves its score half of the way. `n <= 64` judgements cost O(n^3 +
-    n dim), and the scores are computed twice.
+    so one judgement of an average item moves its score half of the way. The mean and the deviation of the
+    scores follow from those of the vectors, so `n <= 64` judgements cost O(n^3 + n dim + dim^2), however many
+    items there are.
 
     Args:
         space: the item vectors.
@@ -106,20 +80,18 @@ def adapted_scores(space: VectorSpace, query: NDArray[np.float32], feedback: Fee
         feedback: what was judged.
 
     Returns:
-        `[rows]` float32.
+        `[dim]` the query to score with, and what to take from every score: without it all scores would shift
+        together, which a ranker that reads them would notice.
 
     Source: Bishop, Pattern Recognition and Machine Learning (2006), sections 3.3.1 and 6.1.
     """
-    scores = space.product(query)
     if len(feedback) == 0 or space.variance == 0:
-        return scores
+        return query, np.float32(0)
     rows, signs = feedback.latest()
-    known = scores[1:].astype(np.float64)
-    aims = known.mean() + np.where(signs > 0, REACH, 0.0) * known.std()
-    residuals = signs * np.maximum(signs * (aims - scores[rows]), 0.0)
+    centre, spread = query @ space.mean, math.sqrt(max(float(query @ space.covariance @ query), 0.0))
+    aims = centre + np.where(signs > 0, REACH, 0.0) * spread
+    residuals = signs * np.maximum(signs * (aims - space.products(rows, query)), 0.0)
     centred = space.vectors[rows].astype(np.float64) - space.mean  # [n, dim]
     kernel = centred @ centred.T + space.variance * np.eye(len(rows))
     step = np.linalg.solve(kernel, residuals) @ centred  # [dim]
-    moved = (query + step).astype(np.float32)
-    # Without the last term all scores would shift together, which a ranker that reads them would notice.
-    return space.product(moved) - np.float32(step @ space.mean)
+    return (query + step).astype(np.float32), np.float32(step @ space.mean)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.export.device.items import Mask, Rows
+from shortlist.export.device.items import Rows
 
 LANES = 4  # columns of a grid of scores for each that is sought: the more, the fewer are sorted in vain
 
@@ -49,32 +49,55 @@ def best(rows: Rows, scores: NDArray[Any], k: int) -> NDArray[np.int64]:
     return np.lexsort((rows, -scores))[:k]
 
 
-def best_rows(scores: NDArray[np.float32], k: int, allowed: Mask) -> Candidates:
-    """The `k` allowed rows with the greatest scores, greatest first; ties by lower row.
+def best_rows(scores: NDArray[np.float32], k: int, barred: Rows) -> Candidates:
+    """The `k` rows with the greatest scores but for some, greatest first; ties by lower row.
 
     Args:
-        scores: `[rows]`, finite.
+        scores: `[rows]`, finite; overwritten.
         k: at most.
-        allowed: `[rows]`.
+        barred: rows that must not come.
     """
-    # No more than these can stand before the k-th allowed row.
-    needed = k + len(allowed) - int(np.count_nonzero(allowed))
-    if needed < len(scores):
-        # All that equal the last of them stay for now, since the lower rows among them win.
-        rows = np.flatnonzero(scores >= _reached_by(scores, needed))
-        rows = rows[allowed[rows]]
-    else:
-        rows = np.flatnonzero(allowed)
-    order = np.argsort(-scores[rows], kind="stable")[:k]  # rows ascend, so ties keep the lower first
-    rows = rows[order]
-    return Candidates(rows, scores[rows])
+    rows = contenders(scores, k, barred, lowest=-np.inf)
+    return greatest(rows, scores[rows], k)
 
 
-def _reached_by(scores: NDArray[np.float32], count: int) -> np.float32:
+def greatest(rows: Rows, scores: NDArray[np.float32], k: int) -> Candidates:
+    """The `k` greatest of some rows, greatest first; ties by lower row.
+
+    Args:
+        rows: `[n]`, ascending.
+        scores: `[n]`.
+        k: at most.
+    """
+    order = np.argsort(-scores, kind="stable")[:k]  # stable, so ties keep the lower row first
+    return Candidates(rows[order], scores[order])
+
+
+def contenders(scores: NDArray[Any], k: int, barred: Rows, *, lowest: float, margin: int = 0) -> Rows:
+    """The rows that can be among the `k` with the greatest scores but for some; few more than `k`.
+
+    Args:
+        scores: `[rows]`; overwritten.
+        k: how many are sought.
+        barred: rows that must not come.
+        lowest: less than any score.
+        margin: a row may stand before another whose score is greater by no more than that.
+
+    Returns:
+        Rows, ascending.
+    """
+    scores[barred] = lowest
+    least = _reached_by(scores, min(k, len(scores)))
+    # All that equal the last of them stay, since the lower rows among them win.
+    found: Rows = (scores > lowest if least == lowest else scores >= least - margin).nonzero()[0]
+    return found
+
+
+def _reached_by(scores: NDArray[Any], count: int) -> Any:
     """A score that at least so many of them reach, and few more do.
 
     Args:
-        scores: `[rows]`, more of them than `count`.
+        scores: `[rows]`, as many as `count` or more.
         count: from 1.
     """
     # The scores stand in a grid; as many columns as have a maximum that reaches it, so many scores do.
@@ -82,5 +105,4 @@ def _reached_by(scores: NDArray[np.float32], count: int) -> np.float32:
     if depth > 1:
         scores = scores[: len(scores) // depth * depth].reshape(depth, -1).max(axis=0)
     place = len(scores) - count
-    least: np.float32 = np.partition(scores, place)[place]
-    return least
+    return np.partition(scores, place)[place]

@@ -14,7 +14,7 @@ from shortlist.export.device.adaptation import Feedback
 from shortlist.export.device.answer import Recommended
 from shortlist.export.device.candidates import Candidates, best_rows
 from shortlist.export.device.inputs import Request, read_now
-from shortlist.export.device.items import Id, Items, Mask, Rows
+from shortlist.export.device.items import UNKNOWN, Id, Items, Rows
 from shortlist.export.device.loading import Loaded, load_export
 from shortlist.export.device.retrieval import retrieve
 from shortlist.export.device.updates import update
@@ -26,7 +26,7 @@ class Device:
     It needs NumPy and ONNX Runtime, no PyTorch, and no network. Models run in one thread; so do NumPy's
     products where `OPENBLAS_NUM_THREADS=1` is set. Tables are decoded to float32 when it is loaded, 4 bytes a
     number, and the vectors that items are compared by are kept a second time at length one: 51 MB for 100,000
-    items x 64; of int8 and int4 tables that are searched the codes stay too, a byte a number. What `adapt`
+    items x 64. Tables that are searched are held in whole numbers too, of a byte, twice: 13 MB. What `adapt`
     learns is kept in memory only.
 
     Args:
@@ -95,8 +95,7 @@ class Device:
         size = loaded.manifest.size if k is None else _positive(k)
         rows, times = _known_history(history, loaded.items)
         request = Request(rows, times, context, read_now(context, time.time()), size)
-        allowed = self._allowed(rows, loaded.items.rows(exclude), where)
-        return self._answer(self._run(request, allowed))
+        return self._answer(self._run(request, self._barred(rows, exclude, where)))
 
     def similar(self, item: Id, *, k: int = 12) -> Recommended:
         """The items nearest to one, by the cosine of their vectors.
@@ -114,9 +113,7 @@ class Device:
             raise ConfigError(
                 "the export holds no item vectors", remedy="export a funnel that has a model with embeddings"
             )
-        others = np.ones(len(units), dtype=np.bool_)
-        others[[0, row]] = False
-        return self._answer(best_rows(units @ units[row], _positive(k), others))
+        return self._answer(best_rows(units @ units[row], _positive(k), np.array([0, row])))
 
     def adapt(self, *, liked: Iterable[Id] = (), disliked: Iterable[Id] = ()) -> None:
         """Learn from what the person said of some items; nothing leaves the device.
@@ -160,24 +157,28 @@ class Device:
             fresh.adapt(**{"liked" if sign > 0 else "disliked": [item]})
         return fresh
 
-    def _allowed(self, history: Rows, exclude: Rows, where: Mapping[str, Any] | None) -> Mask:
-        """`[rows]` which rows may be recommended."""
-        loaded = self._loaded
-        allowed = loaded.items.mask(where or {})
-        allowed[exclude] = allowed[self._feedback.rows] = False
+    def _barred(self, history: Rows, exclude: Iterable[Id], where: Mapping[str, Any] | None) -> Rows:
+        """`[n]` the rows that must not be recommended."""
+        loaded, barred = self._loaded, [UNKNOWN]
         if loaded.manifest.exclude_history:
-            allowed[history] = False
-        return allowed
+            barred.append(history)
+        if where:
+            barred.append(loaded.items.others(where))
+        if len(excluded := loaded.items.rows(exclude)):
+            barred.append(excluded)
+        if len(self._feedback):
+            barred.append(self._feedback.rows)
+        return np.concatenate(barred)
 
-    def _run(self, request: Request, allowed: Mask) -> Candidates:
+    def _run(self, request: Request, barred: Rows) -> Candidates:
         """The final list."""
         loaded = self._loaded
-        scores = [each.scores(loaded.inputs, request, self._feedback) for each in loaded.retrievers]
+        rankings = [each.ranking(loaded.inputs, request, self._feedback) for each in loaded.retrievers]
         current = retrieve(
-            loaded.retrievers, scores, at_least=request.size, allowed=allowed, last=self._retrieval_is_all
+            loaded.retrievers, rankings, at_least=request.size, barred=barred, last=self._retrieval_is_all
         )
         if loaded.ranker is not None:
-            named = {each.name: some for each, some in zip(loaded.retrievers, scores, strict=True)}
+            named = {each.name: some for each, some in zip(loaded.retrievers, rankings, strict=True)}
             current = loaded.ranker.rank(current, loaded.inputs, request, named)
         for stage in loaded.postrank:
             current = stage(current, request)
@@ -194,13 +195,17 @@ _PAIR = (tuple, list)
 
 def _known_history(history: Iterable[Id | tuple[Id, int]], items: Items) -> tuple[Rows, Rows]:
     """The rows of what the export holds of a history, and their times, 0 where unknown."""
-    rows, times = [], []
+    history = list(history)
+    rows = items.rows_of(history)
+    if rows is not None:
+        return rows, np.zeros(len(rows), np.int64)
+    found = []
     for each in history:
         item, time_ = each if isinstance(each, _PAIR) else (each, 0)
         if row := items.row(item):
-            rows.append(row)
-            times.append(time_)
-    return np.array(rows, np.int64), np.array(times, np.int64)
+            found.append((row, time_))
+    rows, times = np.array(found, np.int64).reshape(-1, 2).T
+    return rows, times
 
 
 def _positive(k: int) -> int:

@@ -111,7 +111,7 @@ class Inputs:
         if len(latest) == 0:  # a model cannot take a list of none: one row that the mask hides
             vectors, mask = np.zeros((1, 1, table.shape[1]), np.float32), np.zeros((1, 1), np.float32)
         else:
-            vectors, mask = table[latest][None], np.ones((1, len(latest)), np.float32)
+            vectors, mask = table.take(latest[None], axis=0), np.ones((1, len(latest)), np.float32)
         return {entry.name: vectors, f"{entry.name}_mask": mask}
 
 

@@ -15,6 +15,7 @@ from shortlist.export.manifest import FETCH_AGAIN
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Id = str | int
+UNKNOWN: Rows = np.zeros(1, np.int64)
 
 KINDS_OF_VALUES: dict[str, set[type]] = {
     "text": {str, int, float, bool},
@@ -67,6 +68,13 @@ class Items:
             return self._rows.get(_other_form(id_), 0) if isinstance(id_, str | int) else 0
         except TypeError:  # it has no hash
             return 0
+
+    def rows_of(self, ids: Iterable[Any]) -> Rows | None:
+        """The rows of ids that the export holds as they are; None where it lacks one in this form."""
+        try:
+            return np.fromiter(map(self._rows.__getitem__, ids), np.int64)
+        except (KeyError, TypeError):
+            return None
 
     def rows(self, ids: Iterable[object]) -> Rows:
         """The rows of those ids that the export holds, in the order given."""
@@ -127,14 +135,11 @@ class Items:
             )
         return np.array([np.nan, *(np.nan if each is None else each for each in values)], dtype=np.float64)
 
-    def mask(self, where: Mapping[str, Any]) -> Mask:
-        """Which items have, in every column named, one of the values wanted.
+    def others(self, where: Mapping[str, Any]) -> Rows:
+        """The rows that lack, in some column named, all of the values wanted; the unknown item's among them.
 
         Args:
             where: a value or a list of values for each column.
-
-        Returns:
-            `[items + 1]` bool; false for the unknown item.
 
         Raises:
             SchemaError: there is no such column.
@@ -150,7 +155,7 @@ class Items:
                 if isinstance(value, str | int | float) and value in holders:
                     some[holders[value]] = True
             allowed &= some
-        return allowed
+        return np.flatnonzero(~allowed)
 
     def shown(self, rows: Rows) -> dict[str, list[Any]]:
         """The columns of some items."""

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from shortlist.errors import BundleError, Error
-from shortlist.export.device.adaptation import VectorSpace
 from shortlist.export.device.diversity import normalized
 from shortlist.export.device.inputs import Inputs
-from shortlist.export.device.integer_product import IntegerProduct
 from shortlist.export.device.items import Items
 from shortlist.export.device.models import ExportedModel
 from shortlist.export.device.ranking import Ranker
 from shortlist.export.device.retrieval import Nearest, Popular, Retriever
+from shortlist.export.device.rough_product import GIVEN
 from shortlist.export.device.stages import PostRanker, build_postranker
+from shortlist.export.device.vector_space import VectorSpace
 from shortlist.export.item_table import read_item_table
 from shortlist.export.manifest import FETCH_AGAIN, MANIFEST, DeviceManifest
-from shortlist.export.tables import Float32Array, decode_table, table_codes
+from shortlist.export.tables import Float32Array, decode_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +106,15 @@ class _Parts:
         for each in self.manifest.retrieve:
             table = tables[each.table]
             if each.model is not None:
-                model = self.model(each.model, inputs.names(each.inputs), "query")
-                built.append(Nearest(each.name, each.k, model, each.inputs, self.space(each.table, table)))
+                space = VectorSpace(table)
+                model = ExportedModel(
+                    space.rough.after(self.content[each.model]),
+                    inputs=inputs.names(each.inputs),
+                    outputs=["query"],
+                    more=GIVEN,
+                    where=self.paths[each.model],
+                )
+                built.append(Nearest(each.name, each.k, model, each.inputs, space))
             elif table.shape[1] != 1:
                 raise BundleError(
                     f"the popularity of {each.name!r} has {table.shape[1]} numbers an item, not one",
@@ -118,12 +125,6 @@ class _Parts:
                 built.append(Popular(each.name, each.k, np.ascontiguousarray(table[:, 0])))
         return tuple(built)
 
-    def space(self, name: str, vectors: Float32Array) -> VectorSpace:
-        described = self.manifest.tables[name]
-        content = self.content[described.file]
-        codes = table_codes(content, described.encoding, rows=described.rows, dim=described.dim)
-        return VectorSpace(vectors, None if codes is None else IntegerProduct(codes))
-
     def ranker(self, inputs: Inputs, tables: Mapping[str, Float32Array]) -> Ranker | None:
         rank = self.manifest.rank
         if rank is None:
@@ -131,8 +132,7 @@ class _Parts:
         table = None if rank.table is None else tables[rank.table]
         fed = [*inputs.names(rank.inputs), *["items"] * (table is not None), *["scores"] * bool(rank.scores)]
         outputs = ["ranked", *["calibrated"] * rank.calibrated]
-        model = self.model(rank.model, fed, *outputs)
+        model = ExportedModel(
+            self.content[rank.model], inputs=fed, outputs=outputs, where=self.paths[rank.model]
+        )
         return Ranker(model, rank.inputs, table, rank.scores, rank.keep)
-
-    def model(self, name: str, inputs: list[str], *outputs: str) -> ExportedModel:
-        return ExportedModel(self.content[name], inputs=inputs, outputs=outputs, where=self.paths[name])

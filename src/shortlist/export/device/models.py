@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ class ExportedModel:
         content: the bytes of the ONNX file.
         inputs: names of what will be fed; the model need not read all of it.
         outputs: names of what it must give.
+        more: names of what is added to them, and not looked at.
         where: the file's path, for messages.
 
     Raises:
@@ -31,9 +32,15 @@ class ExportedModel:
     """
 
     def __init__(
-        self, content: bytes, *, inputs: Collection[str], outputs: Sequence[str], where: str
+        self,
+        content: bytes,
+        *,
+        inputs: Collection[str],
+        outputs: Sequence[str],
+        where: str,
+        more: Sequence[str] = (),
     ) -> None:
-        self.where, self._outputs = where, list(outputs)
+        self.where, self._outputs, self._all = where, list(outputs), [*outputs, *more]
         self._session = open_session(content, where)
         self._reads = [each.name for each in self._session.get_inputs()]
         gives = [each.name for each in self._session.get_outputs()]
@@ -45,27 +52,27 @@ class ExportedModel:
                     remedy=FETCH_AGAIN,
                 )
 
-    def run(self, feeds: Feeds) -> list[NDArray[np.float32]]:
+    def run(self, feeds: Feeds) -> list[NDArray[Any]]:
         """Compute the outputs.
 
         Args:
             feeds: the inputs by name.
 
         Returns:
-            The outputs in the order in which they were named; all finite.
+            The outputs in the order in which they were named, all finite; then what is added to them.
 
         Raises:
             BundleError: the inputs do not fit the model, or an output is not finite.
         """
         try:
-            found: list[NDArray[np.float32]] = self._session.run(
-                self._outputs, {name: feeds[name] for name in self._reads}
+            found: list[NDArray[Any]] = self._session.run(
+                self._all, {name: feeds[name] for name in self._reads}
             )
         except Exception as error:  # ONNX Runtime's own classes, which share no base
             raise BundleError(
                 f"the model cannot be run: {error}", where=self.where, remedy=FETCH_AGAIN
             ) from error
-        for name, values in zip(self._outputs, found, strict=True):
+        for name, values in zip(self._outputs, found, strict=False):
             if not np.isfinite(values).all():
                 raise BundleError(
                     f"the model's {name} are not finite", where=self.where, remedy="train and export it again"

@@ -10,7 +10,7 @@ from shortlist.errors import BundleError
 from shortlist.export.device.candidates import Candidates, best
 from shortlist.export.device.inputs import Inputs, Request
 from shortlist.export.device.models import ExportedModel
-from shortlist.export.device.retrieval import Scores
+from shortlist.export.device.retrieval import Ranking
 from shortlist.export.manifest import FETCH_AGAIN
 from shortlist.export.tables import Float32Array
 
@@ -39,7 +39,7 @@ class Ranker:
         self._scores, self._keep = tuple(scores), keep
 
     def rank(
-        self, candidates: Candidates, inputs: Inputs, request: Request, scores: Mapping[str, Scores]
+        self, candidates: Candidates, inputs: Inputs, request: Request, rankings: Mapping[str, Ranking]
     ) -> Candidates:
         """Score, sort and cut.
 
@@ -47,7 +47,7 @@ class Ranker:
             candidates: what retrieval found.
             inputs: of the export.
             request: who asks; where it wants more than `keep`, more go on.
-            scores: of each retriever, its score of every row.
+            rankings: of each retriever, for the request.
 
         Returns:
             The best, best first, ties by lower row.
@@ -62,7 +62,7 @@ class Ranker:
         if self._table is not None:
             feeds["items"] = self._table[rows]
         if self._scores:
-            feeds["scores"] = np.stack([scores[name][rows] for name in self._scores], axis=1)
+            feeds["scores"] = np.stack([rankings[name].scores(rows) for name in self._scores], axis=1)
         found = self._model.run(feeds)
         for values in found:
             if values.shape != rows.shape:

@@ -3,20 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.errors import BundleError
-from shortlist.export.device.adaptation import Feedback, VectorSpace, adapted_scores
-from shortlist.export.device.candidates import Candidates, best_rows
+from shortlist.export.device.adaptation import Feedback, adapted_query
+from shortlist.export.device.candidates import Candidates
 from shortlist.export.device.inputs import Inputs, Request
-from shortlist.export.device.items import Mask, Rows
+from shortlist.export.device.items import Rows
 from shortlist.export.device.models import ExportedModel
+from shortlist.export.device.vector_space import VectorSpace
 from shortlist.export.manifest import FETCH_AGAIN
 
 RECIPROCAL_RANK_OFFSET = 60  # Cormack et al. (SIGIR 2009)
 Scores = NDArray[np.float32]
+
+
+class Ranking(Protocol):
+    """How a retriever ranks the items for one request."""
+
+    def best(self, k: int, barred: Rows) -> Candidates:
+        """The best rows but for some, best first; ties by lower row.
+
+        Args:
+            k: at most.
+            barred: rows that must not come.
+        """
+
+    def scores(self, rows: Rows) -> Scores:
+        """`[n]` the scores of some rows."""
+
+
+class Retriever(Protocol):
+    """A way to find candidates: `name`, what the ranker calls it, and `k`, how many it finds."""
+
+    name: str
+    k: int
+
+    def ranking(self, inputs: Inputs, request: Request, feedback: Feedback) -> Ranking:
+        """The ranking for a request, adapted to what was liked and disliked."""
+
+
+@dataclass(frozen=True, eq=False)
+class NearestTo:
+    """The items by the dot products of their vectors with a query.
+
+    Args:
+        space: of the vectors.
+        query: `[dim]`.
+        shift: taken from every product.
+        given: of the rough product with the query, or None.
+    """
+
+    space: VectorSpace
+    query: NDArray[np.float32]
+    shift: np.float32
+    given: Sequence[NDArray[Any]] | None
+
+    def best(self, k: int, barred: Rows) -> Candidates:
+        """See `Ranking.best`."""
+        found = self.space.nearest(self.query, k, barred, given=self.given)
+        return Candidates(found.rows, found.scores - self.shift)
+
+    def scores(self, rows: Rows) -> Scores:
+        """See `Ranking.scores`."""
+        return self.space.products(rows, self.query) - self.shift
 
 
 class Nearest:
@@ -25,7 +79,7 @@ class Nearest:
     Args:
         name: what the ranker calls it.
         k: how many candidates.
-        model: makes the query.
+        model: makes the query, and what `space.rough` makes of it.
         inputs: names of what the model reads.
         space: of the vectors.
     """
@@ -37,9 +91,9 @@ class Nearest:
         self._model, self._inputs = model, tuple(inputs)
         self._space = space
 
-    def scores(self, inputs: Inputs, request: Request, feedback: Feedback) -> Scores:
-        """`[rows]` the score of every row, adapted to what was liked and disliked."""
-        (query,) = self._model.run(inputs.feeds(self._inputs, request))
+    def ranking(self, inputs: Inputs, request: Request, feedback: Feedback) -> NearestTo:
+        """See `Retriever.ranking`."""
+        query, *given = self._model.run(inputs.feeds(self._inputs, request))
         width = self._space.vectors.shape[1]
         if query.shape != (1, width):
             raise BundleError(
@@ -47,21 +101,13 @@ class Nearest:
                 where=self._model.where,
                 remedy=FETCH_AGAIN,
             )
-        return adapted_scores(self._space, query[0], feedback)
-
-    def best(self, scores: Scores, k: int, allowed: Mask) -> Candidates:
-        """The best of the allowed rows.
-
-        Args:
-            scores: `[rows]`.
-            k: at most.
-            allowed: `[rows]`.
-        """
-        return best_rows(scores, k, allowed)
+        if len(feedback) == 0:
+            return NearestTo(self._space, query[0], np.float32(0), given)
+        return NearestTo(self._space, *adapted_query(self._space, query[0], feedback), None)
 
 
 class Popular:
-    """The items with the most events.
+    """The items with the most events, whoever asks.
 
     Args:
         name: what the ranker calls it.
@@ -74,37 +120,39 @@ class Popular:
         self._popularity = popularity
         self._order: Rows = np.argsort(-popularity, kind="stable")
 
-    def scores(self, inputs: Inputs, request: Request, feedback: Feedback) -> Scores:
-        """`[rows]` the popularity, whoever asks."""
-        return self._popularity
+    def ranking(self, inputs: Inputs, request: Request, feedback: Feedback) -> Popular:
+        """See `Retriever.ranking`."""
+        return self
 
-    def best(self, scores: Scores, k: int, allowed: Mask) -> Candidates:
-        """The most popular of the allowed rows; see `Nearest.best`."""
-        # Nobody needs more than the first k and as many more as are not allowed.
-        needed = k + len(allowed) - int(np.count_nonzero(allowed))
-        head = self._order[:needed]
+    def best(self, k: int, barred: Rows) -> Candidates:
+        """See `Ranking.best`."""
+        # Nobody needs more than the first k and as many more as are barred.
+        head = self._order[: k + len(barred)]
+        allowed = np.ones(len(self._order), np.bool_)
+        allowed[barred] = False
         rows = head[allowed[head]][:k]
-        return Candidates(rows, scores[rows])
+        return Candidates(rows, self._popularity[rows])
 
-
-Retriever = Nearest | Popular
+    def scores(self, rows: Rows) -> Scores:
+        """See `Ranking.scores`."""
+        return self._popularity[rows]
 
 
 def retrieve(
     retrievers: Sequence[Retriever],
-    all_scores: Sequence[Scores],
+    rankings: Sequence[Ranking],
     *,
     at_least: int,
-    allowed: Mask,
+    barred: Rows,
     last: bool = False,
 ) -> Candidates:
     """Ask every retriever and merge what they find.
 
     Args:
         retrievers: the ways to find candidates.
-        all_scores: of each, its score of every row.
+        rankings: of each, for the request.
         at_least: how many candidates a retriever whose own `k` is smaller is asked for.
-        allowed: `[rows]`, which rows may come.
+        barred: rows that must not come.
         last: whether no stage follows; then one retriever by itself gives no more than `at_least`.
 
     Returns:
@@ -112,10 +160,10 @@ def retrieve(
         (Cormack et al. 2009).
     """
     if last and len(retrievers) == 1:
-        return retrievers[0].best(all_scores[0], at_least, allowed)
+        return rankings[0].best(at_least, barred)
     lists = [
-        each.best(scores, max(each.k, at_least), allowed)
-        for each, scores in zip(retrievers, all_scores, strict=True)
+        ranking.best(max(each.k, at_least), barred)
+        for each, ranking in zip(retrievers, rankings, strict=True)
     ]
     return lists[0] if len(lists) == 1 else fuse([each.rows for each in lists])
 

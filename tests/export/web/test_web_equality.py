@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 from export.device_cases import NOW, RANK, Case
+from export.export_cases import CONTEXT, ranker
 from export.web.web_cases import ITEMS, RULES, Site, cinema, save_app
+from planted import parts
 from serving.console.console_cases import Watched
 
-from shortlist.export import Device
+from shortlist.data import History
+from shortlist.export import Device, export_funnel
+from shortlist.funnel import Funnel, rank
+from shortlist.funnel.retrieve import Popular
 
 ANSWERS = """async ({ folder, asked }) => {
   const { load } = await import("./device/index.js");
@@ -107,6 +112,25 @@ def test_every_stage_gives_pythons_list(runtime: Any, home: Path, name: str):
     folder = name.replace(" ", "-")
     case.write(home / folder)
     compare(runtime, home, folder, requests(case, 12))
+
+
+def test_a_trained_ranker_gives_pythons_list(runtime: Any, home: Path):
+    trained = ranker(*CONTEXT, History("item_id", pooling="target", length=8))
+    export_funnel(
+        Funnel(retrieve=[Popular(30)], rank=rank.Scored(trained, keep=15), data=parts()[0], size=12),
+        home / "trained",
+    )
+    random, ids = np.random.default_rng(6), parts()[0].items["item_id"].to_list()
+    asked = [
+        {
+            "history": random.choice(ids, number, replace=False).tolist(),
+            "liked": [],
+            "disliked": [],
+            "options": {"context": {"now": NOW, "device": "phone", "age": 20 + number}},
+        }
+        for number in range(12)
+    ]
+    compare(runtime, home, "trained", asked)
 
 
 @pytest.mark.parametrize("how", ["multiply", "add"])

@@ -57,16 +57,16 @@ class DenseSequence(DenseFeature):
         """`[batch, dim]`."""
         rows, mask = inputs[self.names[0]], inputs[f"{self.names[0]}_mask"]
         count, dim = rows.shape[1:]
-        values = (rows if self.padded else rows[0]) * self.scale
+        values = (rows if self.padded else rows.reshape(-1, dim)) * self.scale
         if self.positions is not None:
             values = values + self.positions.weight[:count]
         times = None
         if self.gaps is not None:
             times = inputs[self.names[1]]
             since = torch.cat([torch.zeros_like(times[:, :1]), times[:, 1:] - times[:, :-1]], dim=1)
-            values = values + self.gaps(self._buckets(since))
+            values = values + self.gaps(self._buckets(since)).reshape(values.shape)
         every, last = self._padded(mask, times) if self.padded else self._alone(count, times)
-        values = values.reshape(-1, dim)
+        values = values.reshape(-1, dim) if self.padded else values
         for block in self.blocks[:-1]:
             values = block(values, every)
         # The query is what the last event becomes, so the last block answers for no other.
@@ -204,7 +204,9 @@ class OneHead(nn.Module):
         rows = seen.by_history(events)
         scores = seen.by_history(self.asked(asking)) @ rows.transpose(-2, -1)
         mixed = seen.softmax(scores) @ rows
-        return self.answered(mixed.reshape(-1, events.shape[1]))  # type: ignore[no-any-return]
+        if seen.batch is not None:
+            mixed = mixed.reshape(-1, events.shape[1])
+        return self.answered(mixed)  # type: ignore[no-any-return]
 
 
 class SeveralHeads(nn.Module):

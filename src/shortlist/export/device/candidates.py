@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shortlist.export.device.items import Rows
 
-LANES = 4  # columns of a grid of scores for each that is sought: the more, the fewer are sorted in vain
+LANES = 32  # columns of a grid of scores for each that is sought: the more, the fewer are sorted in vain
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,8 @@ from shortlist.export.device.loading import Loaded, load_export
 from shortlist.export.device.retrieval import retrieve
 from shortlist.export.device.updates import update
 
+NOTHING: tuple[Id, ...] = ()
+
 
 class Device:
     """An exported funnel that answers where the person is; made by `Device.load`.
@@ -66,7 +68,7 @@ class Device:
         history: Sequence[Id | tuple[Id, int]],
         *,
         k: int | None = None,
-        exclude: Iterable[Id] = (),
+        exclude: Iterable[Id] = NOTHING,
         where: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> Recommended:
@@ -164,8 +166,8 @@ class Device:
             barred.append(history)
         if where:
             barred.append(loaded.items.others(where))
-        if len(excluded := loaded.items.rows(exclude)):
-            barred.append(excluded)
+        if exclude is not NOTHING:
+            barred.append(loaded.items.rows(exclude))
         if len(self._feedback):
             barred.append(self._feedback.rows)
         return np.concatenate(barred)

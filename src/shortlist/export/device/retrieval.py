@@ -54,23 +54,24 @@ class NearestTo:
     Args:
         space: of the vectors.
         query: `[dim]`.
-        shift: taken from every product.
         given: of the rough product with the query, or None.
+        shift: taken from every product; None for nothing.
     """
 
     space: VectorSpace
     query: NDArray[np.float32]
-    shift: np.float32
-    given: Sequence[NDArray[Any]] | None
+    given: Sequence[NDArray[Any]] | None = None
+    shift: np.float32 | None = None
 
     def best(self, k: int, barred: Rows) -> Candidates:
         """See `Ranking.best`."""
         found = self.space.nearest(self.query, k, barred, given=self.given)
-        return Candidates(found.rows, found.scores - self.shift)
+        return found if self.shift is None else Candidates(found.rows, found.scores - self.shift)
 
     def scores(self, rows: Rows) -> Scores:
         """See `Ranking.scores`."""
-        return self.space.products(rows, self.query) - self.shift
+        products = self.space.products(rows, self.query)
+        return products if self.shift is None else products - self.shift
 
 
 class Nearest:
@@ -102,8 +103,9 @@ class Nearest:
                 remedy=FETCH_AGAIN,
             )
         if len(feedback) == 0:
-            return NearestTo(self._space, query[0], np.float32(0), given)
-        return NearestTo(self._space, *adapted_query(self._space, query[0], feedback), None)
+            return NearestTo(self._space, query[0], given)
+        adapted, shift = adapted_query(self._space, query[0], feedback)
+        return NearestTo(self._space, adapted, shift=shift)
 
 
 class Popular:

@@ -30,8 +30,8 @@ class VectorSpace:
 
     def products(self, rows: Rows, query: NDArray[np.float32]) -> NDArray[np.float32]:
         """`[n]` the dot products of some rows, added up in double precision and rounded once."""
-        found: NDArray[np.float32] = (self.vectors[rows] @ query.astype(np.float64)).astype(np.float32)
-        return found
+        products = self.vectors.take(rows, axis=0) @ query.astype(np.float64)
+        return products.astype(np.float32)
 
     def nearest(
         self,

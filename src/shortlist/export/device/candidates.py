@@ -69,7 +69,7 @@ def greatest(rows: Rows, scores: NDArray[np.float32], k: int) -> Candidates:
         scores: `[n]`.
         k: at most.
     """
-    order = np.argsort(-scores, kind="stable")[:k]  # stable, so ties keep the lower row first
+    order = (-scores).argsort(kind="stable")[:k]  # stable, so ties keep the lower row first
     return Candidates(rows[order], scores[order])
 
 
@@ -102,7 +102,9 @@ def _reached_by(scores: NDArray[Any], count: int) -> Any:
     """
     # The scores stand in a grid; as many columns as have a maximum that reaches it, so many scores do.
     depth = len(scores) // (LANES * count)
-    if depth > 1:
-        scores = scores[: len(scores) // depth * depth].reshape(depth, -1).max(axis=0)
-    place = len(scores) - count
-    return np.partition(scores, place)[place]
+    highest = (
+        scores[: len(scores) // depth * depth].reshape(depth, -1).max(axis=0) if depth > 1 else scores.copy()
+    )
+    place = len(highest) - count
+    highest.partition(place)
+    return highest[place]

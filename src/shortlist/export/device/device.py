@@ -187,9 +187,9 @@ class Device:
         return current.head(request.size)
 
     def _answer(self, candidates: Candidates) -> Recommended:
-        items, rows = self._loaded.items, candidates.rows
-        ids = [items.ids[row - 1] for row in rows.tolist()]
-        return Recommended(ids, candidates.scores.tolist(), items.shown(rows))
+        items, places = self._loaded.items, (candidates.rows - 1).tolist()
+        ids = [items.ids[place] for place in places]
+        return Recommended(ids, candidates.scores.tolist(), items.shown(places))
 
 
 _PAIR = (tuple, list)

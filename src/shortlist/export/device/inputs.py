@@ -50,6 +50,7 @@ class Inputs:
     def __init__(self, entries: Sequence[DeviceInput], tables: Mapping[str, Float32Array]) -> None:
         self._entries = {each.name: each for each in entries}
         self._tables = tables
+        self._shown = np.ones((1, max((each.length or 1 for each in entries), default=1)), np.float32)
         self._numbers = {
             each.name: {value: number for number, value in enumerate(each.values or (), start=1)}
             for each in entries
@@ -66,6 +67,8 @@ class Inputs:
         Raises:
             ConfigError: a name is no input.
         """
+        if not context:
+            return
         known = [each.column for each in self._entries.values() if each.column is not None]
         for name in context:
             if name != NOW and name not in known:
@@ -111,7 +114,7 @@ class Inputs:
         if len(latest) == 0:  # a model cannot take a list of none: one row that the mask hides
             vectors, mask = np.zeros((1, 1, table.shape[1]), np.float32), np.zeros((1, 1), np.float32)
         else:
-            vectors, mask = table.take(latest[None], axis=0), np.ones((1, len(latest)), np.float32)
+            vectors, mask = table.take(latest[None], axis=0), self._shown[:, : len(latest)]
         return {entry.name: vectors, f"{entry.name}_mask": mask}
 
 

@@ -157,9 +157,8 @@ class Items:
             allowed &= some
         return np.flatnonzero(~allowed)
 
-    def shown(self, rows: Rows) -> dict[str, list[Any]]:
-        """The columns of some items."""
-        places = (rows - 1).tolist()
+    def shown(self, places: list[int]) -> dict[str, list[Any]]:
+        """The columns of some items, by their places from 0."""
         return {name: [values[place] for place in places] for name, values in self.columns.items()}
 
     def _holders_of(self, column: str) -> dict[Any, Rows]:

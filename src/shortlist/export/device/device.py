@@ -197,7 +197,7 @@ _PAIR = (tuple, list)
 
 def _known_history(history: Iterable[Id | tuple[Id, int]], items: Items) -> tuple[Rows, Rows]:
     """The rows of what the export holds of a history, and their times, 0 where unknown."""
-    history = list(history)
+    history = history if isinstance(history, list) else list(history)
     rows = items.rows_of(history)
     if rows is not None:
         return rows, np.zeros(len(rows), np.int64)

@@ -18,6 +18,7 @@
 #include "softmax/bindings.hpp"
 #include "tables/bindings.hpp"
 #include "training/bindings.hpp"
+#include "turnstile/bindings.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -169,6 +170,7 @@ NB_MODULE(_native, m) {
   softmax::bind(m);
   tables::bind(m);
   training::bind(m);
+  turnstile::bind(m);
 
   m.def(
       "normalise",

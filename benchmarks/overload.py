@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -13,19 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import Figure
-from benchmarks.serving import load, memory_mb, save_funnel, serving
+from benchmarks.serving import memory_mb, save_funnel, serving
 from shortlist.serving.loadtest import OK, SHED, Connection, Sent, Target
 
 ITEMS, QUICK_ITEMS = 200_000, 60_000
 USERS, QUICK_USERS = 20_000, 4_000
 SECONDS, QUICK_SECONDS = 60.0, 6.0
 TIMES_CAPACITY = 10
-CONNECTIONS = 256  # of the overload
-PROBE_RATE = 20  # requests a second of a client that is not the flood
-CALM_SHARE = 0.2  # of the capacity, for the unloaded server
+FLOOD_CONNECTIONS = 2048
+CONNECTIONS = 32  # of a client that is not the flood
+CALM_SHARE = 0.2  # of the capacity, which that client asks for, with the flood and without
 LONGEST_WAIT = "0.005"  # seconds of work ahead of a request that is admitted
 CALM_ANSWERS = 20  # in a row, that show that the server has recovered
 LONGEST_RECOVERY = 30.0
+CLIENTS = 256  # that come at once, of whom some are turned away
+WARM_SECONDS = 2.0  # of the flood, after which memory is what it is
 
 
 @dataclass(frozen=True)
@@ -35,20 +40,26 @@ class Outcome:
     Args:
         capacity: requests a second that the server answers when it is asked as much as it can bear.
         offered: times the capacity that it was asked.
-        calm_p99_ms: of the answers at a fifth of the capacity.
-        p99_ms: of the admitted requests of a client beside the flood.
+        admitted: requests a second that it answered meanwhile.
+        calm_p99_ms: of a client that asks for a fifth of the capacity, alone.
+        p99_ms: of the admitted requests of the same client beside the flood.
+        flood_p99_ms: of the admitted requests of the flood, with what its generator lags behind.
         statuses: how many answers had which status.
         failures: requests without an answer.
-        grown_mb: by how much resident memory grew.
+        connected_mb: by how much resident memory grew while the flood connected and began.
+        grown_mb: by how much resident memory grew from then on.
         recovery_seconds: until answers were as fast as before.
     """
 
     capacity: float
     offered: float
+    admitted: float
     calm_p99_ms: float
     p99_ms: float
+    flood_p99_ms: float
     statuses: dict[str, int]
     failures: int
+    connected_mb: float
     grown_mb: float
     recovery_seconds: float
 
@@ -74,10 +85,14 @@ def run(*, quick: bool) -> list[Figure]:
         Figure("overload_p99_vs_unloaded", found.p99_ms / found.calm_p99_ms, "", 3, at_least=False),
         Figure("overload_p99_ms", found.p99_ms, "ms"),
         Figure("unloaded_p99_ms", found.calm_p99_ms, "ms"),
-        Figure("overload_times_capacity", found.offered),
+        Figure("overload_flood_p99_ms", found.flood_p99_ms, "ms"),
+        Figure("overload_capacity_rps", found.capacity, "requests/s"),
+        Figure("overload_admitted_rps", found.admitted, "requests/s"),
+        Figure("overload_times_capacity", found.offered, "", 0.95 * TIMES_CAPACITY),
         Figure("overload_shed_share", found.shed_share),
         Figure("overload_failures", found.failures + strange, "", 0, at_least=False),
-        Figure("overload_memory_growth_mb", found.grown_mb, "MB"),
+        Figure("overload_connections_mb", found.connected_mb, "MB"),
+        Figure("overload_memory_growth_mb", found.grown_mb, "MB", 10, at_least=False),
         Figure("overload_recovery_s", found.recovery_seconds, "s", 2, at_least=False),
     ]
 
@@ -92,26 +107,41 @@ def overload(port: int, process: int, users: int, *, seconds: float) -> Outcome:
         seconds: how long.
     """
     short = max(2.0, seconds / 6)
-    load(port, users, short)  # warm
-    capacity = load(port, users, short)["rps"]
-    calm = load(port, users, short, CALM_SHARE * capacity)
+    ask(port, users, short)  # warm
+    capacity = ask(port, users, short)["rps"]
+    calm = ask(port, users, max(4.0, short), CALM_SHARE * capacity)
     before = memory_mb(process)
     with ThreadPoolExecutor(1) as pool:
-        flood = pool.submit(load, port, users, seconds, TIMES_CAPACITY * capacity, connections=CONNECTIONS)
-        # Of the flood's own times most are its generator's, which cannot send as much as it is told to.
-        probe = load(port, users, seconds, PROBE_RATE, connections=CONNECTIONS)
+        rate = TIMES_CAPACITY * capacity
+        flood = pool.submit(ask, port, users, seconds + WARM_SECONDS, rate, connections=FLOOD_CONNECTIONS)
+        time.sleep(WARM_SECONDS)
+        warm = memory_mb(process)
+        probe = ask(port, users, seconds, CALM_SHARE * capacity)
+        after = memory_mb(process)
         busy = flood.result()
-    recovery = asyncio.run(_recovery(port, 3 * calm["p99_ms"] / 1000))
+    recovery = asyncio.run(_recovery(port, 3 * calm["p50_ms"] / 1000))
     return Outcome(
         capacity=capacity,
-        offered=busy["requests"] / busy["seconds"] / capacity,
+        offered=(busy["requests"] / busy["seconds"] + probe["requests"] / probe["seconds"]) / capacity,
+        admitted=busy["rps"] + probe["rps"],
         calm_p99_ms=calm["p99_ms"],
         p99_ms=probe["p99_ms"],
+        flood_p99_ms=busy["p99_ms"],
         statuses=dict(Counter(busy["statuses"]) + Counter(probe["statuses"])),
         failures=sum(busy["failures"].values()) + sum(probe["failures"].values()),
-        grown_mb=memory_mb(process) - before,
+        connected_mb=warm - before,
+        grown_mb=after - warm,
         recovery_seconds=recovery,
     )
+
+
+def ask(
+    port: int, users: int, seconds: float, rate: float | None = None, *, connections: int = CONNECTIONS
+) -> dict[str, Any]:
+    """Run the generator whose own share of the processors is small."""
+    command = [sys.executable, "-m", "benchmarks.flood", *map(str, (port, seconds, connections, users))]
+    command += [] if rate is None else [str(rate)]
+    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
 async def _recovery(port: int, limit: float) -> float:
@@ -143,7 +173,7 @@ async def _retry_after(port: int) -> int | None:
         writer.close()
         return answer.lower()
 
-    for answer in await asyncio.gather(*(one() for _ in range(CONNECTIONS))):
+    for answer in await asyncio.gather(*(one() for _ in range(CLIENTS))):
         if b" 503 " in answer.split(b"\r\n")[0]:
             return int(answer.split(b"retry-after:")[1].split(b"\r\n")[0])
     return None

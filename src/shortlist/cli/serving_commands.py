@@ -31,8 +31,8 @@ def serve(
     rate: Annotated[float | None, typer.Option(min=0.001, help="Requests a second of one client.")] = None,
     budget: Annotated[float, typer.Option(min=0.001, help="Seconds that an answer may take.")] = 0.2,
     longest_wait: Annotated[
-        float, typer.Option(min=0.0001, help="Seconds of work ahead of a request that is not turned away.")
-    ] = 0.02,
+        float, typer.Option(min=0.0001, help="Seconds that a request may have to wait for others.")
+    ] = 0.05,
     workers: Annotated[int, typer.Option(min=1, max=1000, help="Processes that answer.")] = 1,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate in PEM: the server speaks TLS.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key in PEM.")] = None,

@@ -34,3 +34,8 @@ def wrong_value(error: Exception, where: str) -> Refusal:
     return Refusal(
         400, what, where=f"{where}, {place}" if place else where, remedy="see /openapi.json for what it takes"
     )
+
+
+def busy() -> Refusal:
+    """The refusal of a request that would have to wait too long."""
+    return Refusal(503, "the server is busy", remedy="send the request again later", retry_after=1)

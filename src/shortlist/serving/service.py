@@ -18,7 +18,8 @@ from shortlist.serving.bundles.shelf import Shelf, load
 from shortlist.serving.engine.batching import Batcher, calmly
 from shortlist.serving.engine.engine import Timed
 from shortlist.serving.engine.past import Past
-from shortlist.serving.experiments.trials import Desk, Trials
+from shortlist.serving.experiments.desks import Desk
+from shortlist.serving.experiments.trials import Trials
 from shortlist.serving.schemas.api import Asking, Bundles, Recommended, RecommendRequest
 from shortlist.serving.security.keys import KeyFile
 from shortlist.serving.security.limits import RateLimit, RequestLimit
@@ -96,6 +97,17 @@ class Service:
             self.tracing.close()
         if self.lines is not None:
             self.lines.close()
+
+    def is_full(self, coming: int = 0) -> bool:
+        """Whether a list would be refused, whoever asked for it.
+
+        Args:
+            coming: requests that have been let in, but have not reached a desk.
+        """
+        desks = self.trials.answering
+        return self.requests.is_full(coming) or all(
+            desk.queue.is_full(coming // len(desks)) for desk in desks
+        )
 
     async def recommend(self, request: RecommendRequest) -> Recommended:
         """An answer within the budget: of the user's funnel, or of the most popular items.

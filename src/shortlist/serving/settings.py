@@ -25,7 +25,8 @@ class ServerSettings:
         batch_delay: seconds that the first of a batch waits for others; 0 gathers what comes while the batch
             before is being answered.
         budget: seconds that an answer may take; what does not fit is cut, and the answer says so.
-        longest_wait: seconds of work, as batches, that may be ahead of a request; above, it is shed.
+        longest_wait: seconds that a request may have to wait for others, as the last batches took; above, it
+            is shed, unless nobody waits before it.
         max_body: bytes of a request's body.
         max_requests: requests in progress; above, they are shed.
         rate: requests a second of one key, or of one address without keys; None does not limit.
@@ -52,7 +53,7 @@ class ServerSettings:
     batch_size: int = 32
     batch_delay: float = 0.0
     budget: float = 0.2
-    longest_wait: float = 0.02
+    longest_wait: float = 0.05
     max_body: int = 1 << 20
     max_requests: int = 256
     rate: float | None = None

@@ -7,32 +7,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-from shortlist.serving.refusal import Refusal
+from shortlist.serving.engine.pace import Pace
+from shortlist.serving.refusal import busy
 
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
-
-SMOOTHING = 0.1  # weight of the last batch in their mean time
-
-
-@dataclass(frozen=True)
-class Batch(Generic[Job, Answer]):
-    """Jobs that are done together.
-
-    Args:
-        loop: where the answers are waited for.
-        jobs: each with who waits for it.
-        begun: when, by `time.perf_counter`.
-    """
-
-    loop: asyncio.AbstractEventLoop
-    jobs: Sequence[tuple[Job, asyncio.Future[Answer]]]
-    begun: float
 
 
 def calmly(work: Callable[[], Answer]) -> Answer:
@@ -57,7 +40,8 @@ class Batcher(Generic[Job, Answer]):
         name: of the thread.
         size: jobs a batch at most.
         delay: seconds that the first job of a batch waits for others.
-        longest_wait: seconds of work that may be ahead of a job; above, it is shed.
+        longest_wait: seconds of work that may be ahead of a job: the rest of the batch in progress, and what
+            those who wait will take. Above, it is shed, unless it is the first to wait.
     """
 
     def __init__(
@@ -70,16 +54,30 @@ class Batcher(Generic[Job, Answer]):
         longest_wait: float = float("inf"),
     ) -> None:
         self.work, self.name, self.size, self.delay, self.longest_wait = work, name, size, delay, longest_wait
-        self.batch_seconds = 0.0  # of the last batches, on average
+        self.pace = Pace(size)
         self._waiting: deque[tuple[Job, asyncio.Future[Answer]]] = deque()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._batches: SimpleQueue[Batch[Job, Answer] | None] = SimpleQueue()
+        self._lock = threading.Lock()  # of the two below: whether the thread has to be woken
+        self._resting = True
+        self._ends = 0.0  # when the batch in progress is likely to end, by `time.perf_counter`
+        # Executors are left aside: their futures and locks cost as much as some of the stages.
+        self._calls: SimpleQueue[bool] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def __len__(self) -> int:
         """How many jobs wait."""
         return len(self._waiting)
+
+    def is_full(self, coming: int = 0) -> bool:
+        """Whether a job that came now would be shed.
+
+        Args:
+            coming: jobs that are not here yet, but will be before it.
+        """
+        waiting = len(self._waiting) + coming
+        if not waiting:
+            return False
+        rest = max(0.0, self._ends - time.perf_counter())
+        return rest + self.pace.ahead(waiting) > self.longest_wait
 
     async def do(self, job: Job) -> Answer:
         """Have a job done.
@@ -90,64 +88,72 @@ class Batcher(Generic[Job, Answer]):
         Raises:
             Refusal: too much work is ahead of it (503).
         """
-        ahead = len(self._waiting) / self.size * self.batch_seconds
-        if ahead > self.longest_wait:
-            raise Refusal(503, "the server is busy", remedy="send the request again later", retry_after=1)
+        if self.is_full():
+            raise busy()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
-        self._waiting.append((job, future))
-        if self._idle.is_set():
-            self._idle.clear()
-            loop.call_later(self.delay, self._begin, loop)
+        with self._lock:
+            self._waiting.append((job, future))
+            resting, self._resting = self._resting, False
+        if resting:
+            loop.call_later(self.delay, self._wake)
         return await future
 
     async def close(self) -> None:
         """Do what is waiting, then end the thread."""
-        await self._idle.wait()
+        if self._waiting:
+            self._wake()
         if self._thread is not None:
-            self._batches.put(None)
-            self._thread.join()
+            self._calls.put(False)
+            await asyncio.to_thread(self._thread.join)
             self._thread = None
 
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Hand the next batch to the thread, or rest."""
-        jobs: list[tuple[Job, asyncio.Future[Answer]]] = []
-        while self._waiting and len(jobs) < self.size:
-            job, future = self._waiting.popleft()
-            if not future.done():  # somebody still waits for it
-                jobs.append((job, future))
-        if not jobs:
-            self._idle.set()
-            return
+    def _wake(self) -> None:
         if self._thread is None:
-            # Executors are left aside: their futures and locks cost as much as some of the stages.
             self._thread = threading.Thread(target=self._do_batches, name=self.name, daemon=True)
             self._thread.start()
-        self._batches.put(Batch(loop, jobs, time.perf_counter()))
+        self._calls.put(True)
 
     def _do_batches(self) -> None:
         """The thread."""
-        while (batch := self._batches.get()) is not None:
-            outcome: Sequence[Answer] | Exception
-            try:
-                jobs = [job for job, _ in batch.jobs]
-                outcome = calmly(partial(self.work, jobs))
-                if len(outcome) != len(jobs):
-                    raise RuntimeError(f"{len(outcome)} answers for {len(jobs)} jobs")
-            except Exception as error:
-                outcome = error
-            batch.loop.call_soon_threadsafe(self._end, batch, outcome)
+        while self._calls.get():
+            while jobs := self._next():
+                self._do(jobs)
 
-    def _end(self, batch: Batch[Job, Answer], outcome: Sequence[Answer] | Exception) -> None:
-        """Give the answers of a batch, and begin the next one."""
+    def _next(self) -> list[tuple[Job, asyncio.Future[Answer]]]:
+        """The next batch; none is left when the thread is to rest."""
+        jobs: list[tuple[Job, asyncio.Future[Answer]]] = []
+        with self._lock:
+            while self._waiting and len(jobs) < self.size:
+                job, future = self._waiting.popleft()
+                if not future.done():  # somebody still waits for it
+                    jobs.append((job, future))
+            self._resting = not jobs
+        return jobs
+
+    def _do(self, jobs: Sequence[tuple[Job, asyncio.Future[Answer]]]) -> None:
+        """Do a batch, and let the answers be given where they are waited for."""
+        outcome: Sequence[Answer] | Exception
+        begun = time.perf_counter()
+        self._ends = begun + self.pace.seconds(len(jobs))
+        try:
+            outcome = calmly(partial(self.work, [job for job, _ in jobs]))
+            if len(outcome) != len(jobs):
+                raise RuntimeError(f"{len(outcome)} answers for {len(jobs)} jobs")
+            self.pace.note(len(jobs), time.perf_counter() - begun)
+        except Exception as error:
+            outcome = error
+        self._ends = 0.0
+        futures = [future for _, future in jobs]
+        futures[0].get_loop().call_soon_threadsafe(_give, futures, outcome)
+
+
+def _give(futures: Sequence[asyncio.Future[Answer]], outcome: Sequence[Answer] | Exception) -> None:
+    """Give the answers of a batch."""
+    for number, future in enumerate(futures):
+        if future.done():
+            continue
         if isinstance(outcome, Exception):
-            for _, future in batch.jobs:
-                if not future.done():
-                    future.set_exception(outcome)
+            future.set_exception(outcome)
         else:
-            seconds = time.perf_counter() - batch.begun
-            self.batch_seconds += SMOOTHING * (seconds - self.batch_seconds)
-            for (_, future), answer in zip(batch.jobs, outcome, strict=True):
-                if not future.done():
-                    future.set_result(answer)
-        self._begin(batch.loop)
+            future.set_result(outcome[number])

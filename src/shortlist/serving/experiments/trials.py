@@ -8,17 +8,15 @@ import logging
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 
-from shortlist.errors import Error, StoreError
-from shortlist.serving.bundles.shelf import Shelf
+from shortlist.errors import StoreError
 from shortlist.serving.engine.batching import Batcher, calmly
-from shortlist.serving.engine.engine import Timed
+from shortlist.serving.experiments.desks import Desk, Trial
 from shortlist.serving.experiments.experiment import (
     ArmState,
     Assignment,
@@ -35,7 +33,6 @@ from shortlist.serving.telemetry.metrics import Telemetry
 
 SETTING = "experiment"
 EXPOSURES_A_COMMIT = 100
-RETIRE_SECONDS = 1.0  # after which nobody can be asking a funnel that has been replaced
 EXPOSURE_SECONDS = 0.05  # that an exposure has at least to be kept, when the answer took all of its time
 SHADOWS_AT_ONCE = 4  # more are left out, so that what nobody sees does not slow down what somebody does
 
@@ -43,32 +40,6 @@ T = TypeVar("T")
 Ask = Callable[["Desk"], Awaitable[Recommended]]
 
 log = logging.getLogger("shortlist.serving")
-
-
-@dataclass(frozen=True, eq=False)
-class Desk:
-    """A bundle, and the queue of those who want lists of it.
-
-    Args:
-        shelf: which bundle.
-        queue: answers from it.
-    """
-
-    shelf: Shelf
-    queue: Batcher[Timed, Recommended | Error]
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """An experiment, ready.
-
-    Args:
-        experiment: what is compared.
-        desks: of arms and shadows that have a bundle of their own, by name.
-    """
-
-    experiment: Experiment
-    desks: Mapping[str, Desk]
 
 
 class Trials:
@@ -98,7 +69,7 @@ class Trials:
         trial = self.current
         if trial is None:
             return ExperimentState()
-        desks = {each.name: trial.desks.get(each.name, self.main) for each in _funnels(trial.experiment)}
+        desks = {each.name: trial.desks.get(each.name, self.main) for each in trial.funnels}
         bundles = [ArmState(name, desk.shelf.bundles.current) for name, desk in desks.items()]
         return ExperimentState(experiment=trial.experiment, bundles=bundles)
 
@@ -111,6 +82,11 @@ class Trials:
     def desks(self) -> list[Desk]:
         """The desks of arms and shadows."""
         return [] if self.current is None else list(self.current.desks.values())
+
+    @property
+    def answering(self) -> list[Desk]:
+        """The desks that users' lists come from."""
+        return [self.main, *(() if self.current is None else self.current.seen)]
 
     async def change(self, experiment: Experiment | None) -> ExperimentState:
         """Begin an experiment in place of the one in progress, or end it.
@@ -131,7 +107,8 @@ class Trials:
             try:
                 await _in_thread(partial(self.store.put_setting, SETTING, value))
             except StoreError:
-                await _close(trial)
+                if trial is not None:
+                    await trial.close()
                 raise
             self._take(trial, _text(value))
         return self.state
@@ -190,7 +167,8 @@ class Trials:
         """Finish what has begun."""
         if begun := self._shadows | self._retiring:
             await asyncio.wait(begun)
-        await _close(self.current)
+        if self.current is not None:
+            await self.current.close()
         await self._log.close()
 
     async def _opened(self, experiment: Experiment | None) -> Trial | None:
@@ -199,19 +177,19 @@ class Trials:
         desks: dict[str, Desk] = {}
         trial = Trial(experiment, desks)
         try:
-            for each in _funnels(experiment):
+            for each in trial.funnels:
                 if each.path is not None:
                     seen = not isinstance(each, Shadow)
                     desks[each.name] = await _in_thread(partial(self.open_desk, each.path, seen))
         except Exception:
-            await _close(trial)
+            await trial.close()
             raise
         return trial
 
     def _take(self, trial: Trial | None, text: str) -> None:
         before, self.current, self._known = self.current, trial, text
         if before is not None:
-            _keep_track(self._retiring, _retire(before))
+            _keep_track(self._retiring, before.retire())
 
     def _ask_shadows(
         self,
@@ -255,10 +233,6 @@ class Trials:
         return [None] * len(exposures)
 
 
-def _funnels(experiment: Experiment) -> list[Any]:
-    return [*experiment.arms, *experiment.shadows]
-
-
 async def _in_thread(work: Callable[[], T]) -> T:
     return await asyncio.to_thread(calmly, work)
 
@@ -271,16 +245,6 @@ def _keep_track(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None])
 
 def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
-
-
-async def _retire(trial: Trial) -> None:
-    await asyncio.sleep(RETIRE_SECONDS)
-    await _close(trial)
-
-
-async def _close(trial: Trial | None) -> None:
-    for desk in () if trial is None else trial.desks.values():
-        await desk.queue.close()
 
 
 def _exposure(

@@ -67,20 +67,7 @@ class Endpoint:
             with service.tracing.request(operation.method, operation.path, headers, request_id) as span:
                 status, key = await self._answer(scope, receive, send, headers, client, request_id)
                 service.tracing.answered(span, status)
-        seconds = time.perf_counter() - started
-        service.telemetry.answered(operation.name, status, seconds)
-        if service.lines is not None:
-            service.lines.write(
-                "answered",
-                request_id=request_id,
-                operation=operation.name,
-                method=operation.method,
-                path=operation.path,  # without ids: the log is not about persons
-                status=status,
-                seconds=round(seconds, 6),
-                client=client,
-                key=None if key is None else key.id,
-            )
+        note_answer(service, operation, status, started, request_id=request_id, client=client, key=key)
 
     async def _answer(
         self, scope: Scope, receive: Receive, send: Send, headers: Headers, client: str, request_id: str
@@ -182,6 +169,43 @@ class Endpoint:
             method=scope["method"],
             path=scope["path"],
             status=status,
+        )
+
+
+def note_answer(
+    service: Service,
+    operation: Operation,
+    status: int,
+    started: float,
+    *,
+    request_id: str,
+    client: str,
+    key: Key | None = None,
+) -> None:
+    """Count an answer, and write its line.
+
+    Args:
+        service: that keeps the counts.
+        operation: that was asked for.
+        status: of HTTP.
+        started: moment of `time.perf_counter` when the request had come.
+        request_id: names it.
+        client: address of who asked.
+        key: that came with the request, or None.
+    """
+    seconds = time.perf_counter() - started
+    service.telemetry.answered(operation.name, status, seconds)
+    if service.lines is not None:
+        service.lines.write(
+            "answered",
+            request_id=request_id,
+            operation=operation.name,
+            method=operation.method,
+            path=operation.path,  # without ids: the log is not about persons
+            status=status,
+            seconds=round(seconds, 6),
+            client=client,
+            key=None if key is None else key.id,
         )
 
 

@@ -6,6 +6,7 @@ import gc
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -14,6 +15,8 @@ import uvicorn
 from shortlist.errors import ConfigError
 from shortlist.serving.bundles.fleet import Fleet
 from shortlist.serving.http.app import application
+from shortlist.serving.http.protocol import Protocol
+from shortlist.serving.http.turned_away import TurnedAway
 from shortlist.serving.http.workers import Workers
 from shortlist.serving.security.tls import tls_context
 from shortlist.serving.service import Service
@@ -97,6 +100,7 @@ def answer(
         lifespan="on",
     )
     config.load()
+    config.http_protocol_class = partial(Protocol, turned_away=TurnedAway(service))  # type: ignore[assignment]
     if settings.tls_cert is not None:
         config.ssl = tls_context(settings.tls_cert, settings.tls_key)
     _Server(config, service, started).run(sockets=[listening])

@@ -59,8 +59,16 @@ class RequestLimit:
     def __init__(self, most: int) -> None:
         self.most, self.now = most, 0
 
+    def is_full(self, coming: int = 0) -> bool:
+        """Whether one more would be too many.
+
+        Args:
+            coming: requests that have been let in, and are not counted yet.
+        """
+        return self.now + coming >= self.most
+
     def __enter__(self) -> None:
-        if self.now >= self.most:
+        if self.is_full():
             raise Refusal(
                 503,
                 f"{self.now} requests are in progress",

@@ -70,6 +70,10 @@ class Telemetry:
         self._requests.labels(operation, status).inc()
         self._seconds.labels(operation).observe(seconds)
 
+    def refused(self, operation: str, status: int, count: int) -> None:
+        """Note answers that were given without looking at the requests, and whose times are not known."""
+        self._requests.labels(operation, status).inc(count)
+
     def stage(self, name: str, seconds: float) -> None:
         """Note a stage of a batch."""
         self._stages.labels(name.split(" ")[0]).observe(seconds)

@@ -24,7 +24,8 @@ USERS, QUICK_USERS = 20_000, 4_000
 SECONDS, QUICK_SECONDS = 60.0, 6.0
 TIMES_CAPACITY = 10
 FLOOD_CONNECTIONS = 2048
-CONNECTIONS = 32  # of a client that is not the flood
+CONNECTIONS = 32  # that ask one request after the other, for the capacity
+CALM_CONNECTIONS = 256  # of the client beside the flood: more than wait for a refusal at a time
 CALM_SHARE = 0.2  # of the capacity, which that client asks for, with the flood and without
 LONGEST_WAIT = "0.005"  # seconds of work ahead of a request that is admitted
 CALM_ANSWERS = 20  # in a row, that show that the server has recovered
@@ -109,14 +110,14 @@ def overload(port: int, process: int, users: int, *, seconds: float) -> Outcome:
     short = max(2.0, seconds / 6)
     ask(port, users, short)  # warm
     capacity = ask(port, users, short)["rps"]
-    calm = ask(port, users, max(4.0, short), CALM_SHARE * capacity)
+    calm = ask(port, users, max(4.0, short), CALM_SHARE * capacity, connections=CALM_CONNECTIONS)
     before = memory_mb(process)
     with ThreadPoolExecutor(1) as pool:
         rate = TIMES_CAPACITY * capacity
         flood = pool.submit(ask, port, users, seconds + WARM_SECONDS, rate, connections=FLOOD_CONNECTIONS)
         time.sleep(WARM_SECONDS)
         warm = memory_mb(process)
-        probe = ask(port, users, seconds, CALM_SHARE * capacity)
+        probe = ask(port, users, seconds, CALM_SHARE * capacity, connections=CALM_CONNECTIONS)
         after = memory_mb(process)
         busy = flood.result()
     recovery = asyncio.run(_recovery(port, 3 * calm["p50_ms"] / 1000))

@@ -28,9 +28,8 @@ class Protocol(HttpToolsProtocol):
         self._number = -1  # of the socket
         self._skipping = False  # the body of a request that is turned away
         self._reading = False  # a request that has not come whole
-        self._untold: tuple[bytes, float, bool] | None = (
-            None  # its name, when it came, whether the client stays
-        )
+        # Of a request that was turned away: its name, when it came, whether the client stays.
+        self._untold: tuple[bytes, float, bool] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has come."""

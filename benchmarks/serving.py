@@ -12,6 +12,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -169,6 +171,8 @@ def serving(bundle: Path, folder: Path, *options: str) -> Iterator[tuple[int, in
         line = process.stderr.readline()
         while line and not line.startswith("listening"):
             line = process.stderr.readline()
+        # A pipe that nobody reads is full one day, and stops who writes into it.
+        threading.Thread(target=deque, args=(process.stderr, 0), daemon=True).start()
         yield int(line.rsplit(":", 1)[1]), process.pid
     finally:
         process.terminate()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,19 +16,6 @@ LARGEST = {"int8": 127, "int4": 7}
 # With 15 levels the best scale often cuts the largest number off; these shares of it are tried.
 SHRINKS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
 SCALE_BYTES = 2
-
-
-@dataclass(frozen=True, eq=False)
-class Codes:
-    """A table as it is stored: `scales[:, None] * codes`.
-
-    Args:
-        codes: `[rows, dim]` int8.
-        scales: `[rows]` float32.
-    """
-
-    codes: NDArray[np.int8]
-    scales: Float32Array
 
 
 def table_bytes(encoding: Encoding, *, rows: int, dim: int) -> int:
@@ -100,32 +86,18 @@ def decode_table(content: bytes, encoding: Encoding, *, rows: int, dim: int) -> 
         raise BundleError(
             f"a table of {rows} x {dim} numbers in {encoding} has {len(content)} bytes", remedy=FETCH_AGAIN
         )
-    coded = table_codes(content, encoding, rows=rows, dim=dim)
-    if coded is None:
+    if encoding in LARGEST:
+        scales = _whole(np.frombuffer(content, "<u2", count=rows))
+        width = dim if encoding == "int8" else (dim + 1) // 2
+        packed = np.frombuffer(content, np.uint8, offset=SCALE_BYTES * rows).reshape(rows, width)
+        codes = packed.view(np.int8) if encoding == "int8" else _unpack_halves(packed, dim)
+        values = codes * scales[:, None]
+    else:
         kind = "<f4" if encoding == "float32" else "<f2"
         values = np.frombuffer(content, kind).reshape(rows, dim).astype(np.float32)
-    else:
-        values = coded.codes * coded.scales[:, None]
     if not np.isfinite(values).all():
         raise BundleError("a table holds what is no number", remedy=FETCH_AGAIN)
     return values
-
-
-def table_codes(content: bytes, encoding: Encoding, *, rows: int, dim: int) -> Codes | None:
-    """The codes of a table; None where its encoding has none.
-
-    Args:
-        content: what `encode_table` gave, of the right length.
-        encoding: of its numbers.
-        rows: how many.
-        dim: numbers a row.
-    """
-    if encoding not in LARGEST:
-        return None
-    scales = _whole(np.frombuffer(content, "<u2", count=rows))
-    width = dim if encoding == "int8" else (dim + 1) // 2
-    packed = np.frombuffer(content, np.uint8, offset=SCALE_BYTES * rows).reshape(rows, width)
-    return Codes(packed.view(np.int8) if encoding == "int8" else _unpack_halves(packed, dim), scales)
 
 
 def _row_scales(values: Float32Array, encoding: Encoding) -> Float32Array:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.click_models import train_ours
+from benchmarks.click_models import Areas, best_setting, train_ours
 from benchmarks.click_recipes import Protocol, Trial, dcn, final_mlp
 from benchmarks.click_sets import FRAPPE, frappe
 
@@ -60,8 +60,15 @@ def test_a_model_has_the_same_widths_and_dropout_here_and_there() -> None:
 
 def test_our_model_is_trained_on_the_train_part_and_measured_on_both_others(clicks) -> None:
     recipe, trial = dcn((16,), 0.0), Trial(1e-4, "plateau")
-    protocol = Protocol(clicks, 4, 256, 2, 0.01, 0.01, {"dcnv2": recipe}, [trial], [], [])
+    protocol = Protocol(clicks, 4, 256, 2, 0.01, 0.01, {"dcnv2": recipe}, [trial], [], [], 1)
     areas = [train_ours(protocol, recipe, trial, clicks.split(0), seed=0) for _ in range(2)]
     assert 0.7 < areas[0].validation < 1
     assert 0.7 < areas[0].test < 1
     assert areas[0] == areas[1]
+
+
+def test_the_mean_of_the_validation_parts_chooses_and_the_test_parts_do_not() -> None:
+    one = [Areas(0.90, 0.1), Areas(0.80, 0.9), Areas(0.85, 0.9)]
+    other = [Areas(0.60, 0.1), Areas(0.75, 0.9), Areas(0.64, 0.9)]
+    assert [best_setting([one]), best_setting([other]), best_setting([one, other])] == [0, 1, 1]
+    assert best_setting([one[::2], other[::2]]) == 0

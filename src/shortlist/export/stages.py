@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from torch import nn
 
 from shortlist.errors import ConfigError
 from shortlist.export.contents import Contents, Float32Array
@@ -82,6 +83,7 @@ def _retriever(retriever: Retriever, contents: Contents) -> DeviceRetriever:
             remedy="retrieve with a TwoTower, a Sequential or Popular",
         )
     assert isinstance(model, TwoTower | Sequential)
+    _check_on_cpu(model, f"the model of retriever {retriever.name!r}")
     vectors = model.item_vectors.detach().float().cpu().numpy()[contents.rows]
     table = contents.add_table("vectors", vectors)
     query = dense_query(model, contents, table=table)
@@ -103,6 +105,7 @@ def _ranker(rank: Scored, contents: Contents) -> DeviceRanker:
             where="export",
             remedy="rank with a Ranker, or leave the ranker out",
         )
+    _check_on_cpu(ranker, "the ranker")
     calibration = None if rank.calibration is None else dense_calibration(rank.calibration)
     model, table = dense_ranker(ranker, contents, calibration=calibration)
     outputs = ["ranked"] if calibration is None else ["ranked", "calibrated"]
@@ -116,6 +119,16 @@ def _ranker(rank: Scored, contents: Contents) -> DeviceRanker:
         scores=tuple(name.removeprefix("score_") for name in ranker.scores),
         calibrated=calibration is not None,
     )
+
+
+def _check_on_cpu(model: nn.Module, what: str) -> None:
+    for parameter in model.parameters():
+        if parameter.device.type != "cpu":
+            raise ConfigError(
+                f"{what} lies on {parameter.device}, and the CPU writes the export",
+                where="export",
+                remedy="move it first, with .to('cpu')",
+            )
 
 
 def _post_ranker(stage: PostRanker, funnel: Funnel, contents: Contents) -> dict[str, Any]:

@@ -272,5 +272,5 @@ class Funnel:
         plain = self.data.catalogue
         for each in self.retrievers:
             if isinstance(each.model, TwoTower | Sequential):
-                return Catalogue(plain.items, plain.vocabulary, vectors=each.model.item_vectors)
+                return Catalogue(plain.items, plain.vocabulary, vectors=each.model.item_vectors.cpu())
         return plain

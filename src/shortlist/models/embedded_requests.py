@@ -29,10 +29,11 @@ class EmbeddedRequests(Prepared):
     ) -> tuple[Tensor, Tensor]:
         """The items with the largest dot products; exact."""
         hidden = None if exclude is None else Ragged(exclude.values - 1, exclude.offsets)
-        allowed = None if where is None else where[1:]
+        allowed = None if where is None else where[1:].to(self.queries.device)
         rows, scores = top_k(self.item_vectors[1:], self.queries, k, exclude=hidden, where=allowed)
-        return rows + 1, scores
+        return rows.cpu() + 1, scores.cpu()
 
     def score(self, items: Tensor) -> Tensor:
         """The dot products with some items."""
-        return torch.einsum("bd,bnd->bn", self.queries, self.item_vectors[items])
+        vectors = self.item_vectors[items.to(self.queries.device)]
+        return torch.einsum("bd,bnd->bn", self.queries, vectors).cpu()

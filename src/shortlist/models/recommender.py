@@ -93,7 +93,8 @@ class Recommender(ABC):
 
         Returns:
             Item indices `[batch, width]` int64, best first, equal scores by lower index, 0 where fewer than
-            `k` items are allowed; and scores `[batch, width]` float32, `-inf` there.
+            `k` items are allowed; and scores `[batch, width]` float32, `-inf` there. Both lie on the CPU,
+            wherever the model is.
         """
 
     @abstractmethod
@@ -105,7 +106,7 @@ class Recommender(ABC):
             items: `[batch, n]` int64 item indices.
 
         Returns:
-            `[batch, n]` float32; higher is better.
+            `[batch, n]` float32 on the CPU; higher is better.
         """
 
     def prepare(self, requests: Requests) -> Prepared:

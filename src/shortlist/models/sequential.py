@@ -17,9 +17,9 @@ from shortlist.data.ragged import Ragged
 from shortlist.data.requests import Requests
 from shortlist.data.sequences import SequenceLoader
 from shortlist.errors import ConfigError
-from shortlist.kernels import top_k
 from shortlist.losses.retrieval.fused_softmax import Precision
 from shortlist.metrics import FactorizedTopK
+from shortlist.models.embedded_requests import EmbeddedRequests
 from shortlist.models.model import Model, TrainingOptions
 from shortlist.models.next_item_loss import Loss, NextItemLoss
 from shortlist.models.recommender import Recommender
@@ -277,18 +277,18 @@ class Sequential(Model, Recommender):
     ) -> tuple[Tensor, Tensor]:
         """The items whose embeddings have the largest dot products with the queries; exact."""
         self.fitted_space()
-        hidden = None if exclude is None else Ragged(exclude.values - 1, exclude.offsets)
         trained = len(self.items.weight)
-        allowed = None if where is None else where[1:trained]
-        rows, scores = top_k(
-            self.item_vectors[1:trained], self.embed_queries(requests), k, exclude=hidden, where=allowed
+        allowed = None if where is None else where[:trained]
+        return self._embedded(requests, self.item_vectors[:trained]).retrieve(
+            k, exclude=exclude, where=allowed
         )
-        return rows + 1, scores
 
     def score(self, requests: Requests, items: Tensor) -> Tensor:
         """The dot products of the queries with some items."""
-        queries = self.embed_queries(requests)
-        return torch.einsum("bd,bnd->bn", queries, self.item_vectors[items])
+        return self._embedded(requests, self.item_vectors).score(items)
+
+    def _embedded(self, requests: Requests, item_vectors: Tensor) -> EmbeddedRequests:
+        return EmbeddedRequests(self, requests, self.embed_queries(requests), item_vectors)
 
     @property
     def device(self) -> torch.device:

@@ -7,7 +7,7 @@ GFLOP/s.
 
 `fp32` is float32 on all sides. `bf16` is ours with precision="bfloat16", products of 16 bits where those are
 faster, beside the faster of the peer's two precisions; its bfloat16 form rounds what is multiplied, and takes
-the softmax of float32.
+the softmax of float32. Where there is a GPU, `in_batch_softmax_cuda` measures there too.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks import in_batch_softmax_cuda
 from benchmarks.harness import Figure, interleave, ratio_of_medians
 from shortlist.losses import in_batch_softmax
 
@@ -51,6 +52,10 @@ def run(*, quick: bool) -> list[Figure]:
             figures += _compare(*shape, threads, repeats=3 if quick else 7)
     if not quick:
         figures.append(_memory())
+    if torch.cuda.is_available():
+        torch.compiler.reset()
+        forms = {"ours": ours, "compile": torch.compile(plain, dynamic=False), "eager": plain}
+        figures += in_batch_softmax_cuda.figures(forms, embeddings, repeats=3 if quick else 7)
     return figures
 
 
@@ -66,7 +71,7 @@ def ours_bf16(queries: Tensor, candidates: Tensor) -> Tensor:
 
 def plain(queries: Tensor, candidates: Tensor) -> Tensor:
     """The mean loss as one would write it down."""
-    return functional.cross_entropy(queries @ candidates.T, torch.arange(len(queries)))
+    return functional.cross_entropy(queries @ candidates.T, torch.arange(len(queries), device=queries.device))
 
 
 def plain_bf16(queries: Tensor, candidates: Tensor) -> Tensor:
@@ -76,7 +81,7 @@ def plain_bf16(queries: Tensor, candidates: Tensor) -> Tensor:
 
 
 def _compare(batch: int, dim: int, threads: int, *, repeats: int) -> Iterator[Figure]:
-    pair = _embeddings(batch, dim)
+    pair = embeddings(batch, dim)
     torch.compiler.reset()  # past eight forms of a function it would run eagerly and look slower than it is
     forms = {
         "fp32_ours": ours,
@@ -107,7 +112,13 @@ def _compare(batch: int, dim: int, threads: int, *, repeats: int) -> Iterator[Fi
         yield Figure(f"{name}_share_of_limit", rate / (CORE_LIMIT * threads))
 
 
-def _embeddings(batch: int, dim: int) -> tuple[Tensor, Tensor]:
+def embeddings(batch: int, dim: int) -> tuple[Tensor, Tensor]:
+    """Queries and candidates near their own, `[batch, dim]` float32 each.
+
+    Args:
+        batch: how many.
+        dim: their width.
+    """
     generator = torch.Generator().manual_seed(0)
     queries, candidates = (torch.randn(batch, dim, generator=generator) for _ in range(2))
     return (queries / dim**0.5).requires_grad_(), (candidates + queries).detach().requires_grad_()
@@ -150,7 +161,7 @@ def added_memory(loss: Loss) -> int:
     """
     torch.set_num_threads(1)
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak, which was inherited from the parent
-    small, large = _embeddings(64, MEMORY_SHAPE[1]), _embeddings(*MEMORY_SHAPE)
+    small, large = embeddings(64, MEMORY_SHAPE[1]), embeddings(*MEMORY_SHAPE)
     _seconds(loss, small)  # what is loaded and made once
     gradients = [torch.ones_like(each) for each in large]  # stay either way
     before = _peak()

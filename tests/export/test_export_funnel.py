@@ -13,9 +13,10 @@ import onnx
 import pytest
 import torch
 from export.export_cases import mean_towers, plain_funnel, ranker, sequential, whole_funnel
-from planted import ITEMS, parts
+from planted import ITEMS, parts, plain_towers
 
 from shortlist.calibration import Platt
+from shortlist.data import Id
 from shortlist.errors import BundleError, ConfigError
 from shortlist.export import DeviceManifest, ExportReport, StageCheck, export_bundle, export_funnel
 from shortlist.export import verify as verification
@@ -24,7 +25,7 @@ from shortlist.export.item_table import read_item_table
 from shortlist.export.tables import decode_table
 from shortlist.funnel import Funnel, rank
 from shortlist.funnel.retrieve import Nearest, Popular
-from shortlist.models import EASE, BoostedRanker
+from shortlist.models import EASE, BoostedRanker, Ranker
 from shortlist.postrank import Cap
 
 
@@ -155,6 +156,16 @@ def test_every_kind_of_sequence_model_passes_its_verification(settings, tmp_path
     kinds = [each.kind for each in report.manifest.inputs]
     assert kinds == ["history"] + ["history_times"] * bool(settings.get("time_gaps"))
     assert list(report.manifest.tables) == ["vectors"]
+
+
+def test_candidates_that_all_score_alike_are_ranked_as_in_the_funnel(tmp_path):
+    train, _ = parts()
+    towers = plain_towers()  # of the user's id: to somebody unknown all items are alike
+    towers.fit(train, epochs=1)
+    scored = Ranker(candidate=[Id("item_id")], scores=["score_twotower"])
+    retrieve = [Nearest(towers, k=20)]
+    rank.fit(scored, retrieve, parts()[1], epochs=1)
+    export_funnel(Funnel(retrieve=retrieve, rank=rank.Scored(scored)), tmp_path / "device")
 
 
 def test_popularity_alone_needs_no_model(tmp_path):

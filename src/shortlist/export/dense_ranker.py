@@ -139,7 +139,9 @@ def relative_scores(scores: Tensor) -> Tensor:
     # In double precision: where all scores are equal, a rounded mean would be taken for a deviation.
     wide = scores.double()
     centred = wide - wide.mean(0)
-    standard = (centred / (centred.square().mean(0).sqrt() + 1e-9)).float()
+    # A constant below 1e-8 is taken for 0, and its sum left out, when an exported graph is simplified. So the
+    # 1e-9 that keeps the deviation from 0 is written as 1, and the rest a billion times as large.
+    standard = (1e9 * centred / (1e9 * centred.square().mean(0).sqrt() + 1)).float()
     order = _falling(scores)
     places = torch.arange(scores.shape[0], device=scores.device)[:, None].expand_as(order)
     ranks = torch.zeros_like(order).scatter(0, order, places).float() + 1

@@ -266,3 +266,9 @@ def test_a_loader_that_ends_too_soon_is_refused(make_model, make_loader):
 def test_a_metric_with_a_name_of_the_history_is_refused(name, make_model, loader):
     with pytest.raises(ConfigError, match=f"call it 'validation_{name}'"):
         fit(make_model(), loader, epochs=1, validate=lambda: {name: 1.0})
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_named_with_what_to_pass(device, make_model, loader):
+    with pytest.raises(ConfigError, match=f"device '{device}'.*or leave device out"):
+        fit(make_model(), loader, epochs=1, learning_rate=0.1, device=device)

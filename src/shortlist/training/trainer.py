@@ -69,9 +69,10 @@ def fit(
     The module is left in evaluation mode; torch's global random state and Ctrl-C are given back as
     they were found. Ctrl-C finishes the step under way, saves a checkpoint and raises.
 
-    On a CPU or one CUDA device an interrupted and resumed training makes the same steps, bit for bit,
-    as one that was never interrupted. What else draws random numbers must hang on `(seed, epoch)` as
-    the loader does, or keep its state in the model's `state_dict`.
+    An interrupted and resumed training makes the same steps as one that was never interrupted: bit for bit
+    on a CPU; on one CUDA device from the same batches and random numbers, but a GPU may add up in another
+    order each time. What else draws random numbers must hang on `(seed, epoch)` as the loader does, or keep
+    its state in the model's `state_dict`.
 
     Args:
         model: with a method `compute_loss(batch) -> scalar Tensor`.
@@ -198,5 +199,11 @@ def _place(model: nn.Module, device: torch.device | str | None) -> torch.device:
             remedy="assign its layers in __init__, and leave requires_grad on for some",
         )
     if device is not None:
-        model.to(device)
+        try:
+            model.to(device)
+        except (RuntimeError, AssertionError) as error:  # the latter where PyTorch was built without CUDA
+            raise ConfigError(
+                f"the model cannot move to device {str(device)!r}: {str(error).splitlines()[0]}",
+                remedy="pass 'cuda' where torch.cuda.is_available(), 'cpu', or leave device out",
+            ) from error
     return next(model.parameters()).device
